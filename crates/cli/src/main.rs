@@ -1,0 +1,2 @@
+//! The `wsduo` command.
+fn main() {}
