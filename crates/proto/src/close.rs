@@ -163,14 +163,12 @@ mod tests {
     #[test]
     fn codes_that_may_be_sent_are_those_of_the_registry_and_the_open_ranges() {
         let sendable = |n: u16| CloseCode::new(n).is_sendable();
-        for n in [
-            1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999,
-        ] {
+        for n in
+            [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
+        {
             assert!(sendable(n), "{n}");
         }
-        for n in [
-            0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
-        ] {
+        for n in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
             assert!(!sendable(n), "{n}");
         }
     }

@@ -24,6 +24,8 @@ pub struct Config {
     pub max_frame_size: usize,
     /// Most fragments of such a message, empty ones included; more fail it with 1008. Default 131,072.
     pub max_fragments: u32,
+    /// How many bytes may be queued before more are refused room; a single message may go beyond. Default 128 KiB.
+    pub max_queued: usize,
     /// Send a ping when nothing was heard for this long, give or take a half: activity is looked at,
     /// never timed. `None`: no pings. Default 20 s.
     pub keepalive: Option<Duration>,
@@ -42,6 +44,7 @@ impl Default for Config {
             max_message_size: 64 << 20,
             max_frame_size: 64 << 20,
             max_fragments: 128 << 10,
+            max_queued: 128 << 10,
             keepalive: Some(Duration::from_secs(20)),
             receive_timeout: Some(Duration::from_secs(30)),
             send_timeout: Some(Duration::from_secs(30)),

@@ -149,6 +149,14 @@ impl MessageRef<'_> {
         }
     }
 
+    /// The message to keep, as it is: copied where it was borrowed, moved where it was owned.
+    pub fn into_static(self) -> MessageRef<'static> {
+        match self {
+            Self::Text(text) => MessageRef::Text(Cow::Owned(text.into_owned())),
+            Self::Binary(bytes) => MessageRef::Binary(Cow::Owned(bytes.into_owned())),
+        }
+    }
+
     /// The message to keep: copied where it was borrowed, moved where it was owned.
     pub fn into_owned(self) -> Message {
         match self {
@@ -163,10 +171,7 @@ impl MessageRef<'_> {
 impl<'a> Outgoing<'a> {
     /// Private: whoever calls it knows that text is UTF-8.
     fn shared(message_type: MessageType, payload: impl Into<Bytes>) -> Self {
-        Self {
-            message_type,
-            payload: Payload::Shared(payload.into()),
-        }
+        Self { message_type, payload: Payload::Shared(payload.into()) }
     }
 
     /// The type.
@@ -181,10 +186,7 @@ impl<'a> Outgoing<'a> {
     }
 
     const fn borrowed(message_type: MessageType, bytes: &'a [u8]) -> Self {
-        Self {
-            message_type,
-            payload: Payload::Borrowed(bytes),
-        }
+        Self { message_type, payload: Payload::Borrowed(bytes) }
     }
 }
 

@@ -110,11 +110,7 @@ mod tests {
             text.extend(valid.completed);
             text.push_str(valid.text);
         }
-        if validator.is_complete() {
-            Ok(text)
-        } else {
-            Err(usize::MAX)
-        }
+        if validator.is_complete() { Ok(text) } else { Err(usize::MAX) }
     }
 
     #[test]
@@ -151,10 +147,7 @@ mod tests {
     #[test]
     fn an_unfinished_character_is_not_complete() {
         assert_eq!(run([&b"\xe2\x82"[..]]), Err(usize::MAX));
-        assert_eq!(
-            run([&b"\xe2\x82"[..], &b""[..], &b"\xac"[..]]).as_deref(),
-            Ok("€")
-        );
+        assert_eq!(run([&b"\xe2\x82"[..], &b""[..], &b"\xac"[..]]).as_deref(), Ok("€"));
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct Connection {
     /// How the connection ends; there once a close frame was queued or received, or the transport was lost.
     closed: Option<Box<Closed>>,
     timer: Timer,
+    messages_received: u64,
+    messages_sent: u64,
 }
 
 #[derive(Debug)]
@@ -71,7 +73,7 @@ pub enum Delivery {
 }
 
 /// What input brought.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A whole message.
     Message(MessageRef<'a>),
@@ -97,6 +99,21 @@ pub enum Event<'a> {
     Failed(ProtocolError),
 }
 
+impl Event<'_> {
+    /// The event to keep, with payloads of its own.
+    pub fn into_static(self) -> Event<'static> {
+        match self {
+            Self::Message(message) => Event::Message(message.into_static()),
+            Self::Part { bytes, message_type, is_complete } => {
+                Event::Part { bytes: Cow::Owned(bytes.into_owned()), message_type, is_complete }
+            }
+            Self::Pong { number, sent } => Event::Pong { number, sent },
+            Self::Closed => Event::Closed,
+            Self::Failed(error) => Event::Failed(error),
+        }
+    }
+}
+
 impl Connection {
     /// A connection whose opening handshake has just been completed.
     pub fn new(role: Role, config: Arc<Config>, now: Instant) -> Self {
@@ -112,6 +129,8 @@ impl Connection {
             close_frame: None,
             closed: None,
             timer: Timer::new(now),
+            messages_received: 0,
+            messages_sent: 0,
         }
     }
 
@@ -149,6 +168,16 @@ impl Connection {
         self.incoming.is_in_parts()
     }
 
+    /// Messages delivered to their end.
+    pub const fn messages_received(&self) -> u64 {
+        self.messages_received
+    }
+
+    /// Messages queued to their end.
+    pub const fn messages_sent(&self) -> u64 {
+        self.messages_sent
+    }
+
     /// Bytes that are queued or will be, counting control frames that wait for their turn.
     #[inline]
     pub fn has_output(&self) -> bool {
@@ -159,6 +188,12 @@ impl Connection {
     #[inline]
     pub fn queued(&self) -> usize {
         self.output.len()
+    }
+
+    /// Whether as much is queued as [`Config::max_queued`] allows: time to write before more is sent.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.output.len() >= self.config.max_queued
     }
 
     // Inputs. `receive` is in receive.rs.
@@ -222,6 +257,18 @@ impl Connection {
             self.queue_control(keys);
         }
         &mut self.output
+    }
+
+    /// Lends the queue an empty buffer, where it has none of its own: an idle connection should own none.
+    #[inline]
+    pub fn lend_buffer(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
+        self.output.lend_buffer(buffer);
+    }
+
+    /// Takes the buffer of the queue back, if the queue is empty.
+    #[inline]
+    pub fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
+        self.output.reclaim_buffer()
     }
 
     /// Notes that the transport took bytes, so that it is not suspected to be stuck.

@@ -62,13 +62,7 @@ impl Output {
     #[inline]
     pub(super) fn push(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: Payload<'_>) {
         let len = payload.as_slice().len();
-        let header = Header {
-            fin,
-            rsv: 0,
-            opcode,
-            masking_key: key,
-            payload_len: len as u64,
-        };
+        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: len as u64 };
         let before = self.near.len();
         match payload {
             Payload::Shared(bytes) if len >= BY_REFERENCE => self.push_large(&header, bytes),
@@ -110,11 +104,7 @@ impl Output {
     /// What is to be written next, where it lies in one piece: all of it, unless a large payload waits.
     #[inline]
     pub fn contiguous(&self) -> Option<&[u8]> {
-        if self.far.is_empty() {
-            Some(&self.near[self.sent..])
-        } else {
-            None
-        }
+        if self.far.is_empty() { Some(&self.near[self.sent..]) } else { None }
     }
 
     /// Fills `slices` with what is to be written next and returns how many were filled.
@@ -154,10 +144,7 @@ impl Output {
 
     fn advance_partly(&mut self, mut n: usize) {
         while n > 0 {
-            let near_end = self
-                .far
-                .front()
-                .map_or(self.near.len(), |(position, _)| *position);
+            let near_end = self.far.front().map_or(self.near.len(), |(position, _)| *position);
             let near = n.min(near_end - self.sent);
             self.sent += near;
             n -= near;
@@ -183,31 +170,22 @@ impl Output {
         }
     }
 
-    /// Takes the buffer of an empty queue, to be used elsewhere; an idle connection should hold none.
-    pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
-        if self.is_empty() && self.near.capacity() > 0 {
-            Some(std::mem::take(&mut self.near))
-        } else {
-            None
+    pub(super) fn lend_buffer(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
+        if self.near.capacity() == 0 {
+            self.near = buffer();
+            self.near.clear();
         }
     }
 
-    /// Gives the queue an empty buffer to fill, where it has none of its own.
-    pub fn give_buffer(&mut self, buffer: Vec<u8>) {
-        if self.near.capacity() == 0 {
-            self.near = buffer;
-            self.near.clear();
-        }
+    pub(super) fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
+        (self.is_empty() && self.near.capacity() > 0).then(|| std::mem::take(&mut self.near))
     }
 
     /// Forgets all that was not written: the transport is gone.
     pub(super) fn discard(&mut self) {
         self.total_written = self.total_queued;
-        *self = Self {
-            total_queued: self.total_queued,
-            total_written: self.total_written,
-            ..Self::default()
-        };
+        *self =
+            Self { total_queued: self.total_queued, total_written: self.total_written, ..Self::default() };
     }
 }
 
@@ -221,11 +199,7 @@ mod tests {
         let large = Bytes::from(vec![7; BY_REFERENCE]);
         let mut output = Output::default();
         let mut expected = Vec::new();
-        for payload in [
-            Payload::Borrowed(SMALL),
-            Payload::Shared(large.clone()),
-            Payload::Shared(large),
-        ] {
+        for payload in [Payload::Borrowed(SMALL), Payload::Shared(large.clone()), Payload::Shared(large)] {
             let header = Header {
                 fin: true,
                 rsv: 0,
@@ -272,11 +246,7 @@ mod tests {
         let address = payload.as_ptr();
         for key in [None, Some(MaskingKey::new([1, 2, 3, 4]))] {
             let mut output = Output::default();
-            let payload = if key.is_some() {
-                Bytes::from(vec![7; BY_REFERENCE])
-            } else {
-                payload.clone()
-            };
+            let payload = if key.is_some() { Bytes::from(vec![7; BY_REFERENCE]) } else { payload.clone() };
             let address = if key.is_some() { payload.as_ptr() } else { address };
             output.push(Opcode::Binary, true, key, Payload::Shared(payload));
             assert_eq!(output.far[0].1.as_ptr(), address);
@@ -314,10 +284,6 @@ mod tests {
             output.push(Opcode::Binary, true, None, Payload::Borrowed(&[0; 1000]));
             output.advance(output.len() - 500);
         }
-        assert!(
-            output.near.capacity() < 4 * COMPACT,
-            "{} bytes",
-            output.near.capacity()
-        );
+        assert!(output.near.capacity() < 4 * COMPACT, "{} bytes", output.near.capacity());
     }
 }

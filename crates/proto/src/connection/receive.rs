@@ -170,7 +170,7 @@ impl Connection {
     /// behind it. After [`Event::Closed`] and [`Event::Failed`] all input is consumed and dropped.
     ///
     /// A message of which parts were handed out goes on in parts, whatever `delivery` says.
-    pub fn receive<'a>(&'a mut self, input: &'a mut [u8], delivery: Delivery) -> (usize, Option<Event<'a>>) {
+    pub fn receive<'a>(&mut self, input: &'a mut [u8], delivery: Delivery) -> (usize, Option<Event<'a>>) {
         let mut at = 0;
         let found = match self.look(input, &mut at, delivery) {
             Ok(found) => found,
@@ -192,16 +192,12 @@ impl Connection {
                 }
             },
             Found::Assembled(message) => Some(Event::Message(message)),
-            Found::Part(message_type, range, is_complete) => Some(Event::Part {
-                bytes: Cow::Borrowed(&input[range]),
-                message_type,
-                is_complete,
-            }),
-            Found::KeptPart(message_type, kept) => Some(Event::Part {
-                bytes: Cow::Owned(kept),
-                message_type,
-                is_complete: false,
-            }),
+            Found::Part(message_type, range, is_complete) => {
+                Some(Event::Part { bytes: Cow::Borrowed(&input[range]), message_type, is_complete })
+            }
+            Found::KeptPart(message_type, kept) => {
+                Some(Event::Part { bytes: Cow::Owned(kept), message_type, is_complete: false })
+            }
             Found::Pong(number, sent) => Some(Event::Pong { number, sent }),
             Found::Closed => Some(Event::Closed),
         };
@@ -263,11 +259,7 @@ impl Connection {
         if (header == 4 && len < 126) || len > self.config.max_frame_size.min(self.config.max_message_size) {
             return None;
         }
-        let start = if self.role == Role::Server {
-            header + 4
-        } else {
-            header
-        };
+        let start = if self.role == Role::Server { header + 4 } else { header };
         let end = start + len;
         let frame = input.get_mut(..end)?;
         if self.role == Role::Server {
@@ -365,9 +357,7 @@ impl Connection {
                 });
             }
             if message.fragments > config.max_fragments {
-                return Err(ProtocolError::TooManyFragments {
-                    max: config.max_fragments,
-                });
+                return Err(ProtocolError::TooManyFragments { max: config.max_fragments });
             }
         }
         self.incoming.frame = Some(DataFrame {
@@ -385,11 +375,7 @@ impl Connection {
         at: &mut usize,
         delivery: Delivery,
     ) -> Result<Option<Found>, ProtocolError> {
-        let Incoming {
-            frame: under_way,
-            message: Some(message),
-        } = &mut self.incoming
-        else {
+        let Incoming { frame: under_way, message: Some(message) } = &mut self.incoming else {
             return Ok(None);
         };
         let Some(frame) = under_way else { return Ok(None) };
@@ -401,9 +387,7 @@ impl Connection {
             }
         }
         let available = input.len() - *at;
-        let len = usize::try_from(frame.remaining)
-            .unwrap_or(usize::MAX)
-            .min(available);
+        let len = usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(available);
         if len == 0 && frame.remaining > 0 {
             return Ok(Some(Found::Nothing));
         }
@@ -430,9 +414,7 @@ impl Connection {
         }
         message.content.reserve(len, remaining);
         message.content.push(chunk)?;
-        Ok(self
-            .end_message(message_ends)?
-            .map(|content| Found::Assembled(content.into_message())))
+        Ok(self.end_message(message_ends)?.map(|content| Found::Assembled(content.into_message())))
     }
 
     fn end_message(&mut self, ends: bool) -> Result<Option<Content>, ProtocolError> {
@@ -487,7 +469,7 @@ impl Connection {
         self.incoming = Incoming::default();
         self.pong = None;
         self.state = State::Ended;
-        self.timer.closing(&self.config);
+        self.timer.ended(&self.config);
     }
 
     /// Fails the connection (§7.1.7): a close frame is queued, and no more input is looked at.
@@ -498,16 +480,11 @@ impl Connection {
         if self.closed.is_none() {
             self.queue_close(Some(code), &reason);
         }
-        self.closed = Some(Box::new(Closed {
-            code,
-            reason,
-            initiator: Initiator::Local,
-            clean: false,
-        }));
+        self.closed = Some(Box::new(Closed { code, reason, initiator: Initiator::Local, clean: false }));
         self.incoming = Incoming::default();
         self.pong = None;
         self.state = State::Ended;
-        self.timer.failed(&self.config);
+        self.timer.ended(&self.config);
     }
 
     /// Where the payload of a large binary frame may be read to, without a buffer between: the memory of the message
@@ -516,11 +493,7 @@ impl Connection {
     ///
     /// All input must have been consumed. Tell [`payload_read`](Self::payload_read) what was read.
     pub fn payload_buffer(&mut self, least: usize) -> Option<(&mut Vec<u8>, usize)> {
-        let Incoming {
-            frame: Some(frame),
-            message: Some(message),
-        } = &mut self.incoming
-        else {
+        let Incoming { frame: Some(frame), message: Some(message) } = &mut self.incoming else {
             return None;
         };
         if message.in_parts || frame.remaining < least as u64 {
@@ -531,27 +504,18 @@ impl Connection {
             return None;
         };
         let room = bytes.capacity() - bytes.len();
-        Some((
-            bytes,
-            usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(room),
-        ))
+        Some((bytes, usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(room)))
     }
 
     /// Takes note of `len` bytes appended to [`payload_buffer`](Self::payload_buffer), and unmasks them.
     pub fn payload_read(&mut self, len: usize) -> Option<Event<'static>> {
-        let Incoming {
-            frame: Some(frame),
-            message: Some(message),
-        } = &mut self.incoming
-        else {
+        let Incoming { frame: Some(frame), message: Some(message) } = &mut self.incoming else {
             return None;
         };
         let Content::Binary(bytes) = &mut message.content else {
             return None;
         };
-        let len = len
-            .min(bytes.len())
-            .min(usize::try_from(frame.remaining).unwrap_or(usize::MAX));
+        let len = len.min(bytes.len()).min(usize::try_from(frame.remaining).unwrap_or(usize::MAX));
         if self.role == Role::Server {
             let start = bytes.len() - len;
             frame.key.apply(&mut bytes[start..]);

@@ -39,8 +39,7 @@ impl Connection {
             return Err(self.why_not());
         }
         let key = self.key(keys);
-        self.output
-            .push(message.message_type.into(), true, key, message.payload);
+        self.output.push(message.message_type.into(), true, key, message.payload);
         Ok(())
     }
 
@@ -72,8 +71,7 @@ impl Connection {
             return Err(CommandError::InvalidUtf8);
         }
         let key = self.key(keys);
-        self.output
-            .push(opcode, is_complete, key, Payload::Borrowed(bytes));
+        self.output.push(opcode, is_complete, key, Payload::Borrowed(bytes));
         self.unfinished = (!is_complete).then_some(Unfinished { message_type, utf8 });
         Ok(())
     }
@@ -94,8 +92,7 @@ impl Connection {
         }
         let number = self.timer.ping_sent(now);
         let key = self.key(keys);
-        self.output
-            .push(Opcode::Ping, true, key, Payload::Borrowed(&number.to_be_bytes()));
+        self.output.push(Opcode::Ping, true, key, Payload::Borrowed(&number.to_be_bytes()));
         Ok(number)
     }
 
@@ -128,10 +125,7 @@ impl Connection {
     }
 
     pub(super) fn queue_close(&mut self, code: Option<CloseCode>, reason: &str) {
-        self.close_frame = Some(Box::new(CloseFrame {
-            code,
-            reason: reason.to_owned(),
-        }));
+        self.close_frame = Some(Box::new(CloseFrame { code, reason: reason.to_owned() }));
     }
 
     /// Queues the pong and the close frame, if it is their turn.
@@ -141,8 +135,7 @@ impl Connection {
             && let Some(payload) = self.pong.take()
         {
             let key = self.key(keys);
-            self.output
-                .push(Opcode::Pong, true, key, Payload::Borrowed(&payload));
+            self.output.push(Opcode::Pong, true, key, Payload::Borrowed(&payload));
             self.pong_end = self.output.end();
         }
         if let Some(frame) = self.close_frame.take() {
@@ -153,8 +146,7 @@ impl Connection {
                 body.extend_from_slice(frame.reason.as_bytes());
             }
             let key = self.key(keys);
-            self.output
-                .push(Opcode::Close, true, key, Payload::Borrowed(&body));
+            self.output.push(Opcode::Close, true, key, Payload::Borrowed(&body));
         }
     }
 
@@ -165,10 +157,6 @@ impl Connection {
 
     #[cold]
     fn why_not(&self) -> CommandError {
-        if self.state == State::Open {
-            CommandError::MessageUnfinished
-        } else {
-            CommandError::Closing
-        }
+        if self.state == State::Open { CommandError::MessageUnfinished } else { CommandError::Closing }
     }
 }

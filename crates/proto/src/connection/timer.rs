@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use crate::config::Config;
 use crate::error::TimedOut;
 
-/// How long a failed connection reads on after its close frame, so that the peer can read that frame: closing a
-/// TCP connection with unread input resets it.
-const LINGER_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// How long a connection that has ended is kept for the peer to end it too: closing a TCP connection with unread input
+/// resets it, and then the peer may not get to read our close frame.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What the connection waits for, as far as time is concerned.
 #[derive(Clone, Copy, Debug)]
@@ -110,9 +110,9 @@ impl Timer {
         self.next = None;
     }
 
-    /// The connection failed: a short time is left for the close frame to be read.
-    pub(super) fn failed(&mut self, config: &Config) {
-        self.closing = Some(LINGER_AFTER_FAILURE.min(config.close_timeout));
+    /// All has been said: a short time is left for the last frame to be read.
+    pub(super) fn ended(&mut self, config: &Config) {
+        self.closing = Some(LINGER.min(config.close_timeout));
         self.next = None;
     }
 
@@ -136,10 +136,7 @@ impl Timer {
 
         let due = self.due(now, waiting, config);
         // The last byte may have come just now: look again before a whole interval has passed.
-        let soon = config
-            .keepalive
-            .filter(|_| heard && waiting.open)
-            .map(|interval| now + interval / 2);
+        let soon = config.keepalive.filter(|_| heard && waiting.open).map(|interval| now + interval / 2);
         self.next = self.earliest(waiting, config).into_iter().chain(soon).min();
         due
     }
@@ -179,7 +176,6 @@ impl Timer {
     }
 
     fn silent_since(&self) -> Instant {
-        self.ping
-            .map_or(self.heard_at, |(_, sent)| sent.max(self.heard_at))
+        self.ping.map_or(self.heard_at, |(_, sent)| sent.max(self.heard_at))
     }
 }

@@ -128,16 +128,7 @@ impl Header {
             len += 4;
             Some(MaskingKey::new([a, b, c, d]))
         };
-        Ok(Some((
-            Self {
-                fin,
-                rsv: (first & RSV) >> 4,
-                opcode,
-                masking_key,
-                payload_len,
-            },
-            len,
-        )))
+        Ok(Some((Self { fin, rsv: (first & RSV) >> 4, opcode, masking_key, payload_len }, len)))
     }
 
     /// Writes the header at the end of `out`.
@@ -168,13 +159,7 @@ mod tests {
     use super::*;
 
     fn text(payload_len: u64) -> Header {
-        Header {
-            fin: true,
-            rsv: 0,
-            opcode: Opcode::Text,
-            masking_key: None,
-            payload_len,
-        }
+        Header { fin: true, rsv: 0, opcode: Opcode::Text, masking_key: None, payload_len }
     }
 
     #[track_caller]
@@ -195,48 +180,20 @@ mod tests {
         check_both_ways(text(126), &[0x81, 126, 0, 126]);
         check_both_ways(text(0xffff), &[0x81, 126, 0xff, 0xff]);
         check_both_ways(text(0x1_0000), &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
-        check_both_ways(
-            text(u64::MAX >> 1),
-            &[0x81, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255],
-        );
+        check_both_ways(text(u64::MAX >> 1), &[0x81, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255]);
     }
 
     #[test]
     fn the_masking_key_follows_the_length() {
         let masking_key = Some(MaskingKey::new([1, 2, 3, 4]));
-        check_both_ways(
-            Header {
-                masking_key,
-                ..text(5)
-            },
-            &[0x81, 0x85, 1, 2, 3, 4],
-        );
-        check_both_ways(
-            Header {
-                masking_key,
-                ..text(300)
-            },
-            &[0x81, 0xfe, 1, 44, 1, 2, 3, 4],
-        );
+        check_both_ways(Header { masking_key, ..text(5) }, &[0x81, 0x85, 1, 2, 3, 4]);
+        check_both_ways(Header { masking_key, ..text(300) }, &[0x81, 0xfe, 1, 44, 1, 2, 3, 4]);
     }
 
     #[test]
     fn reserved_bits_are_kept_for_extensions() {
-        check_both_ways(
-            Header {
-                rsv: 0b100,
-                ..text(1)
-            },
-            &[0xc1, 1],
-        );
-        check_both_ways(
-            Header {
-                rsv: 0b011,
-                fin: false,
-                ..text(1)
-            },
-            &[0x31, 1],
-        );
+        check_both_ways(Header { rsv: 0b100, ..text(1) }, &[0xc1, 1]);
+        check_both_ways(Header { rsv: 0b011, fin: false, ..text(1) }, &[0x31, 1]);
     }
 
     #[test]
@@ -248,10 +205,7 @@ mod tests {
             (&[0x09, 0], FragmentedControl),
             (&[0x88, 126, 0, 126], ControlTooLong(126)),
             (&[0x82, 126, 0, 125], LengthNotMinimal(125)),
-            (
-                &[0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
-                LengthNotMinimal(0xffff),
-            ),
+            (&[0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff], LengthNotMinimal(0xffff)),
             (&[0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0], LengthTooLong(1 << 63)),
         ] {
             assert_eq!(Header::parse(wire), Err(error));
