@@ -412,7 +412,7 @@ mod tests {
         check(
             HeadKind::Request,
             b"GET / HTTP/1.1\r\na: b\tc\xff\r\n\r\n",
-            Ok(Some(28)),
+            Ok(Some(27)),
         );
     }
 
