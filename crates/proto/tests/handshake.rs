@@ -1,11 +1,13 @@
 //! The opening handshake through its public API: each check of RFC 6455 §4, and each known way to break one.
 
+#![allow(clippy::unwrap_used, reason = "clippy sees helpers as code outside of tests")]
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use wsduo_proto::handshake::client::{MAX_INTERIM_RESPONSES, MAX_REFUSAL_BODY};
 use wsduo_proto::handshake::{
-    ClientHandshake, ClientOutcome, ClientRequest, Fault, HandshakeError, HeadLimits, Refusal, Request, Response,
-    ServerHandshake, ServerOutcome, refusal,
+    ClientHandshake, ClientOutcome, ClientRequest, Fault, HandshakeError, HeadLimits, Refusal, Request,
+    Response, ServerHandshake, ServerOutcome, refusal,
 };
 use wsduo_proto::uri::WebSocketUri;
 
@@ -34,7 +36,10 @@ const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\n\
 type Outcome<T> = Result<Option<(T, usize)>, HandshakeError>;
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-    pairs.iter().map(|&(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+    pairs
+        .iter()
+        .map(|&(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
+        .collect()
 }
 
 /// Hands `wire` to `receive` in pieces that end at `cuts`, until there is an outcome.
@@ -68,12 +73,21 @@ fn ask(
 ) -> Result<(ClientHandshake, Vec<u8>), HandshakeError> {
     let uri = WebSocketUri::parse("ws://server.example.com/chat?room=1").unwrap();
     let subprotocols: Vec<_> = subprotocols.iter().map(ToString::to_string).collect();
-    let request = ClientRequest { uri: &uri, subprotocols: &subprotocols, extensions, headers };
+    let request = ClientRequest {
+        uri: &uri,
+        subprotocols: &subprotocols,
+        extensions,
+        headers,
+    };
     ClientHandshake::new(&request, NONCE, HeadLimits::default())
 }
 
 fn answer(wire: &[u8], cuts: impl IntoIterator<Item = usize>) -> Outcome<Response> {
-    let (mut handshake, _) = ask(&["chat", "superchat"], Some("permessage-deflate, x-other"), &HeaderMap::new())?;
+    let (mut handshake, _) = ask(
+        &["chat", "superchat"],
+        Some("permessage-deflate, x-other"),
+        &HeaderMap::new(),
+    )?;
     feed(wire, cuts, |bytes| {
         let outcome = handshake.receive(bytes)?;
         Ok(outcome.map(|ClientOutcome { response, consumed }| (response, consumed)))
@@ -142,7 +156,10 @@ fn misused<T: std::fmt::Debug>(result: Result<T, HandshakeError>, message: &str)
     assert!(error.to_string().contains(message), "{error}");
     assert_eq!(error.fault(), Fault::Local);
     let answer = String::from_utf8(error.refusal()).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 500 ") && !answer.contains(message), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 500 ") && !answer.contains(message),
+        "{answer}"
+    );
 }
 
 /// Reads a response that refuses, in one piece.
@@ -157,11 +174,17 @@ fn refusal_from(wire: &str) -> Refusal {
 /// Puts `lines`, separated by `|`, in place of the line that begins with `start`; at the end if that is empty.
 #[track_caller]
 fn replace(head: &str, start: &str, lines: &str) -> String {
-    let lines: String = lines.split_terminator('|').map(|line| format!("{line}\r\n")).collect();
+    let lines: String = lines
+        .split_terminator('|')
+        .map(|line| format!("{line}\r\n"))
+        .collect();
     if start.is_empty() {
         return format!("{}{lines}\r\n", head.strip_suffix("\r\n").unwrap());
     }
-    let old = head.split_inclusive("\r\n").find(|line| line.starts_with(start)).expect("a line to replace");
+    let old = head
+        .split_inclusive("\r\n")
+        .find(|line| line.starts_with(start))
+        .expect("a line to replace");
     head.replacen(old, &lines, 1)
 }
 
@@ -170,7 +193,12 @@ fn replace(head: &str, start: &str, lines: &str) -> String {
 #[test]
 fn client_and_server_agree() {
     let own = headers(&[("x-token", "1"), ("origin", "http://example.com")]);
-    let (mut client, request) = ask(&["b", "a"], Some("permessage-deflate; client_max_window_bits"), &own).unwrap();
+    let (mut client, request) = ask(
+        &["b", "a"],
+        Some("permessage-deflate; client_max_window_bits"),
+        &own,
+    )
+    .unwrap();
     let (request, _) = serve(&request, []).unwrap().expect("complete");
     assert_eq!(request.target, "/chat?room=1");
     assert_eq!((request.path(), request.query()), ("/chat", Some("room=1")));
@@ -178,9 +206,18 @@ fn client_and_server_agree() {
     assert_eq!(request.origin(), Some("http://example.com"));
     assert_eq!(request.headers["x-token"], "1");
     assert_eq!(request.subprotocols, ["b", "a"]);
-    assert_eq!(request.extensions[0].to_string(), "permessage-deflate; client_max_window_bits");
+    assert_eq!(
+        request.extensions[0].to_string(),
+        "permessage-deflate; client_max_window_bits"
+    );
 
-    let mut wire = request.accept(Some("a"), Some("permessage-deflate"), &headers(&[("server", "x")])).unwrap();
+    let mut wire = request
+        .accept(
+            Some("a"),
+            Some("permessage-deflate"),
+            &headers(&[("server", "x")]),
+        )
+        .unwrap();
     let head = wire.len();
     wire.extend_from_slice(b"\x81\x02hi");
     let ClientOutcome { response, consumed } = client.receive(&wire).unwrap().expect("complete");
@@ -205,15 +242,23 @@ fn request_is_written_as_in_the_rfc() {
 
 #[test]
 fn response_is_written_as_in_the_rfc() {
-    let response = accepted("", "").accept(Some("chat"), None, &HeaderMap::new()).unwrap();
-    assert_eq!(String::from_utf8(response).unwrap(), replace(RESPONSE, "", "Sec-WebSocket-Protocol: chat"));
+    let response = accepted("", "")
+        .accept(Some("chat"), None, &HeaderMap::new())
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(response).unwrap(),
+        replace(RESPONSE, "", "Sec-WebSocket-Protocol: chat")
+    );
 }
 
 #[test]
 fn nothing_is_received_after_an_error() {
     let mut handshake = ServerHandshake::new(HeadLimits::default());
     assert!(handshake.receive(b"\0\r").is_err());
-    assert_eq!(handshake.receive(REQUEST.as_bytes()), Err(HandshakeError::Finished));
+    assert_eq!(
+        handshake.receive(REQUEST.as_bytes()),
+        Err(HandshakeError::Finished)
+    );
 }
 
 #[test]
@@ -231,7 +276,10 @@ fn headers_of_the_handshake_cannot_be_set() {
         "sec-websocket-version",
     ] {
         let own = headers(&[(name, "1")]);
-        misused(accepted("", "").accept(None, None, &own), &format!("header {name} belongs"));
+        misused(
+            accepted("", "").accept(None, None, &own),
+            &format!("header {name} belongs"),
+        );
         misused(ask(&[], None, &own), &format!("header {name} belongs"));
     }
 }
@@ -261,16 +309,30 @@ fn request_split_at_every_position() {
 #[test]
 fn method_other_than_get() {
     for method in ["POST", "HEAD", "get", "CONNECT", "G"] {
-        refused("GET", &format!("{method} / HTTP/1.1"), 405, &format!("method is {method:?}"));
+        refused(
+            "GET",
+            &format!("{method} / HTTP/1.1"),
+            405,
+            &format!("method is {method:?}"),
+        );
     }
     let error = serve(replace(REQUEST, "GET", "PUT / HTTP/1.1").as_bytes(), []).unwrap_err();
-    assert!(String::from_utf8(error.refusal()).unwrap().contains("\r\nallow: GET\r\n"));
+    assert!(
+        String::from_utf8(error.refusal())
+            .unwrap()
+            .contains("\r\nallow: GET\r\n")
+    );
 }
 
 #[test]
 fn http_version_other_than_1_1() {
     for version in ["HTTP/1.0", "HTTP/2.0", "HTTP/1.2", "HTTP/0.9"] {
-        refused("GET", &format!("GET / {version}"), 505, &format!("version is {version:?}"));
+        refused(
+            "GET",
+            &format!("GET / {version}"),
+            505,
+            &format!("version is {version:?}"),
+        );
     }
 }
 
@@ -278,14 +340,36 @@ fn http_version_other_than_1_1() {
 fn target_must_be_a_path_or_a_uri_of_this_host() {
     assert_eq!(accepted("GET", "GET / HTTP/1.1").target, "/");
     assert_eq!(accepted("GET", "GET //a/../b?c HTTP/1.1").target, "//a/../b?c");
-    assert_eq!(accepted("GET", "GET http://Server.example.com/a?b HTTP/1.1").target, "/a?b");
-    assert_eq!(accepted("GET", "GET http://server.example.com:80?b HTTP/1.1").target, "/?b");
-    assert_eq!(accepted("GET", "GET WSS://server.example.com HTTP/1.1").target, "/");
-    for target in ["*", "chat", "server.example.com:80", "ftp://server.example.com/", "/a#b", "http:///", "/é"] {
+    assert_eq!(
+        accepted("GET", "GET http://Server.example.com/a?b HTTP/1.1").target,
+        "/a?b"
+    );
+    assert_eq!(
+        accepted("GET", "GET http://server.example.com:80?b HTTP/1.1").target,
+        "/?b"
+    );
+    assert_eq!(
+        accepted("GET", "GET WSS://server.example.com HTTP/1.1").target,
+        "/"
+    );
+    for target in [
+        "*",
+        "chat",
+        "server.example.com:80",
+        "ftp://server.example.com/",
+        "/a#b",
+        "http:///",
+        "/é",
+    ] {
         refused("GET", &format!("GET {target} HTTP/1.1"), 400, "request target is");
     }
     for target in ["http://other.example.com/", "http://server.example.com:81/"] {
-        refused("GET", &format!("GET {target} HTTP/1.1"), 400, "host of the request target");
+        refused(
+            "GET",
+            &format!("GET {target} HTTP/1.1"),
+            400,
+            "host of the request target",
+        );
     }
 }
 
@@ -296,13 +380,20 @@ fn host_missing() {
 
 #[test]
 fn host_duplicated() {
-    refused("Host", "Host: server.example.com|Host: server.example.com", 400, "host appears more than once");
+    refused(
+        "Host",
+        "Host: server.example.com|Host: server.example.com",
+        400,
+        "host appears more than once",
+    );
     refused("Host", "Host: a|host: b", 400, "host appears more than once");
 }
 
 #[test]
 fn host_malformed() {
-    for host in ["", "a b", "me@a", "a/b", "a, b", "a:x", "a:99999", "[::1", "::1", "http://a", "a?b"] {
+    for host in [
+        "", "a b", "me@a", "a/b", "a, b", "a:x", "a:99999", "[::1", "::1", "http://a", "a?b",
+    ] {
         refused("Host", &format!("Host: {host}"), 400, "header host is");
     }
     for host in ["a", "A:80", "[::1]:80", "127.0.0.1"] {
@@ -315,14 +406,26 @@ fn upgrade_missing() {
     refused("Upgrade", "", 426, "upgrade is missing");
     let error = serve(replace(REQUEST, "Upgrade", "").as_bytes(), []).unwrap_err();
     let answer = String::from_utf8(error.refusal()).unwrap();
-    for line in ["upgrade: websocket", "sec-websocket-version: 13", "Connection: close, upgrade"] {
+    for line in [
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+        "Connection: close, upgrade",
+    ] {
         assert!(answer.contains(&format!("\r\n{line}\r\n")), "{answer}");
     }
 }
 
 #[test]
 fn upgrade_to_something_else() {
-    for value in ["h2c", "", "websocket2", "x-websocket", "websocket/13", "web socket", "\"websocket\""] {
+    for value in [
+        "h2c",
+        "",
+        "websocket2",
+        "x-websocket",
+        "websocket/13",
+        "web socket",
+        "\"websocket\"",
+    ] {
         refused("Upgrade", &format!("Upgrade: {value}"), 426, "upgrade is");
     }
 }
@@ -342,8 +445,20 @@ fn connection_missing() {
 
 #[test]
 fn connection_substring_only() {
-    for value in ["keep-alive", "upgraded", "keep-alive, no-upgrade", "\"upgrade\"", "close upgrade", "upgrade;q=1"] {
-        refused("Connection", &format!("Connection: {value}"), 426, "a list of tokens that contains upgrade");
+    for value in [
+        "keep-alive",
+        "upgraded",
+        "keep-alive, no-upgrade",
+        "\"upgrade\"",
+        "close upgrade",
+        "upgrade;q=1",
+    ] {
+        refused(
+            "Connection",
+            &format!("Connection: {value}"),
+            426,
+            "a list of tokens that contains upgrade",
+        );
     }
 }
 
@@ -359,17 +474,43 @@ fn connection_in_any_case_and_among_others() {
 fn key_must_be_sixteen_bytes_exactly_once() {
     let line = |key| format!("Sec-WebSocket-Key: {key}");
     refused("Sec-WebSocket-Key", "", 400, "sec-websocket-key is missing");
-    refused("Sec-WebSocket-Key", &[line("dGhlIHNhbXBsZSBub25jZQ=="); 2].join("|"), 400, "more than once");
-    for key in ["", "x", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZR==", "dGhlIHNhbXBsZSBub25jZWU="] {
-        refused("Sec-WebSocket-Key", &line(key), 400, "expected 16 bytes in base64");
+    refused(
+        "Sec-WebSocket-Key",
+        &vec![line("dGhlIHNhbXBsZSBub25jZQ=="); 2].join("|"),
+        400,
+        "more than once",
+    );
+    for key in [
+        "",
+        "x",
+        "dGhlIHNhbXBsZSBub25jZQ",
+        "dGhlIHNhbXBsZSBub25jZR==",
+        "dGhlIHNhbXBsZSBub25jZWU=",
+    ] {
+        refused(
+            "Sec-WebSocket-Key",
+            &line(key),
+            400,
+            "expected 16 bytes in base64",
+        );
     }
 }
 
 #[test]
 fn version_other_than_13() {
     let line = |version| format!("Sec-WebSocket-Version: {version}");
-    refused("Sec-WebSocket-Version", "", 426, "sec-websocket-version is missing");
-    refused("Sec-WebSocket-Version", &[line("13"), line("13")].join("|"), 426, "more than once");
+    refused(
+        "Sec-WebSocket-Version",
+        "",
+        426,
+        "sec-websocket-version is missing",
+    );
+    refused(
+        "Sec-WebSocket-Version",
+        &[line("13"), line("13")].join("|"),
+        426,
+        "more than once",
+    );
     for version in ["", "8", "14", "013", "13, 8", "113", "13.0"] {
         refused("Sec-WebSocket-Version", &line(version), 426, "expected 13");
     }
@@ -382,23 +523,41 @@ fn body_announced() {
     refused("", "Content-Length: 00", 400, "content-length");
     refused("", "Content-Length: 0|Content-Length: 5", 400, "content-length");
     refused("", "Transfer-Encoding: chunked", 400, "transfer-encoding");
-    refused("", "Transfer-Encoding: identity|Content-Length: 0", 400, "transfer-encoding");
+    refused(
+        "",
+        "Transfer-Encoding: identity|Content-Length: 0",
+        400,
+        "transfer-encoding",
+    );
     accepted("", "Content-Length: 0");
 }
 
 #[test]
 fn origin_duplicated() {
-    refused("", "Origin: http://evil.example", 400, "origin appears more than once");
+    refused(
+        "",
+        "Origin: http://evil.example",
+        400,
+        "origin appears more than once",
+    );
     assert_eq!(accepted("Origin", "").origin(), None);
 }
 
 #[test]
 fn subprotocols_keep_the_order_of_the_client() {
     let name = "Sec-WebSocket-Protocol";
-    assert_eq!(accepted(name, &format!("{name}: z, a|{name}: m")).subprotocols, ["z", "a", "m"]);
+    assert_eq!(
+        accepted(name, &format!("{name}: z, a|{name}: m")).subprotocols,
+        ["z", "a", "m"]
+    );
     assert!(accepted(name, "").subprotocols.is_empty());
     for value in ["", ",", "a b", "a, \"b\"", "a, a", "é"] {
-        refused(name, &format!("{name}: {value}"), 400, "header sec-websocket-protocol is");
+        refused(
+            name,
+            &format!("{name}: {value}"),
+            400,
+            "header sec-websocket-protocol is",
+        );
     }
 }
 
@@ -406,22 +565,42 @@ fn subprotocols_keep_the_order_of_the_client() {
 fn protocol_redos() {
     let spaces = " ".repeat(10_000);
     let name = "Sec-WebSocket-Protocol";
-    refused(name, &format!("{name}: a{spaces}b"), 400, "expected a list of tokens");
+    refused(
+        name,
+        &format!("{name}: a{spaces}b"),
+        400,
+        "expected a list of tokens",
+    );
 }
 
 #[test]
 fn offer_redos_backslash() {
     let name = "Sec-WebSocket-Extensions";
-    refused(name, &format!("{name}: a; b=\"{}", "\\c".repeat(5_000)), 400, "expected a list of the form");
+    refused(
+        name,
+        &format!("{name}: a; b=\"{}", "\\c".repeat(5_000)),
+        400,
+        "expected a list of the form",
+    );
 }
 
 #[test]
 fn offer_garbage() {
     let name = "Sec-WebSocket-Extensions";
     for value in ["", ";", "a; =", "a; b=\"", "a b"] {
-        refused(name, &format!("{name}: {value}"), 400, "expected a list of the form");
+        refused(
+            name,
+            &format!("{name}: {value}"),
+            400,
+            "expected a list of the form",
+        );
     }
-    assert_eq!(accepted(name, &format!("{name}: constructor; __proto__|{name}: b")).extensions.len(), 2);
+    assert_eq!(
+        accepted(name, &format!("{name}: constructor; __proto__|{name}: b"))
+            .extensions
+            .len(),
+        2
+    );
 }
 
 #[test]
@@ -473,7 +652,11 @@ fn header_name_malformed() {
 fn endless(start: &str, part: &str, within: usize, message: &str) {
     let wire = format!("{start}{}", part.repeat(200_000 / part.len()));
     refused_wire(wire.as_bytes(), 431, message);
-    assert_eq!(serve(&wire.as_bytes()[..within], []), Ok(None), "within the limit");
+    assert_eq!(
+        serve(&wire.as_bytes()[..within], []),
+        Ok(None),
+        "within the limit"
+    );
     assert!(serve(&wire.as_bytes()[..=within], []).is_err(), "at the limit");
 }
 
@@ -484,13 +667,23 @@ fn request_line_endless() {
 
 #[test]
 fn header_endless() {
-    endless("GET / HTTP/1.1\r\na: ", "b", 16 * 1024 - 1, "limit of 16384 bytes");
+    endless(
+        "GET / HTTP/1.1\r\na: ",
+        "b",
+        16 * 1024 - 1,
+        "limit of 16384 bytes",
+    );
     endless("GET / HTTP/1.1\r\n", "a", 16 * 1024 - 1, "limit of 16384 bytes");
 }
 
 #[test]
 fn headers_endless() {
-    endless("GET / HTTP/1.1\r\n", "a: b\r\n", 16 + 100 * 6, "limit of 100 headers");
+    endless(
+        "GET / HTTP/1.1\r\n",
+        "a: b\r\n",
+        16 + 100 * 6,
+        "limit of 100 headers",
+    );
 }
 
 #[test]
@@ -504,13 +697,24 @@ fn client_that_speaks_something_else() {
 #[test]
 fn errors_escape_what_the_peer_chose() {
     refused("GET", &format!("{} / HTTP/1.1", "A".repeat(5_000)), 405, "AAA…\"");
-    refused("Upgrade", "Upgrade: \u{202e}\u{9b}2J\"", 426, "upgrade is \"\\u{202e}\\u{9b}2J\\\"\"");
+    refused(
+        "Upgrade",
+        "Upgrade: \u{202e}\u{9b}2J\"",
+        426,
+        "upgrade is \"\\u{202e}\\u{9b}2J\\\"\"",
+    );
 }
 
 #[test]
 fn credentials_stay_out_of_debug_output() {
-    let debug = format!("{:?}", accepted("", "Authorization: Basic c2VjcmV0|Cookie: session=secret"));
-    assert!(!debug.contains("secret") && !debug.contains("c2VjcmV0"), "{debug}");
+    let debug = format!(
+        "{:?}",
+        accepted("", "Authorization: Basic c2VjcmV0|Cookie: session=secret")
+    );
+    assert!(
+        !debug.contains("secret") && !debug.contains("c2VjcmV0"),
+        "{debug}"
+    );
 }
 
 // ---- server: the answer ----
@@ -518,18 +722,35 @@ fn credentials_stay_out_of_debug_output() {
 #[test]
 fn server_accepts_only_what_was_offered() {
     let (request, none) = (accepted("", ""), HeaderMap::new());
-    misused(request.accept(Some("other"), None, &none), "subprotocol \"other\"");
+    misused(
+        request.accept(Some("other"), None, &none),
+        "subprotocol \"other\"",
+    );
     misused(request.accept(Some("Chat"), None, &none), "subprotocol \"Chat\"");
-    misused(request.accept(Some("chat\r\nX: y"), None, &none), "subprotocol \"chat\\r\\nX: y\"");
-    misused(request.accept(None, Some("x-unknown"), &none), "extension \"x-unknown\"");
+    misused(
+        request.accept(Some("chat\r\nX: y"), None, &none),
+        "subprotocol \"chat\\r\\nX: y\"",
+    );
+    misused(
+        request.accept(None, Some("x-unknown"), &none),
+        "extension \"x-unknown\"",
+    );
     misused(request.accept(None, Some("x-other\r\nX: y"), &none), "not a list");
     misused(request.accept(None, Some(""), &none), "not a list");
-    assert!(request.accept(Some("superchat"), Some("x-other, permessage-deflate; a=1"), &none).is_ok());
+    assert!(
+        request
+            .accept(Some("superchat"), Some("x-other, permessage-deflate; a=1"), &none)
+            .is_ok()
+    );
 }
 
 #[test]
 fn refusal_is_a_complete_response() {
-    let own = headers(&[("retry-after", "5"), ("connection", "upgrade"), ("content-length", "999")]);
+    let own = headers(&[
+        ("retry-after", "5"),
+        ("connection", "upgrade"),
+        ("content-length", "999"),
+    ]);
     assert_eq!(
         String::from_utf8(refusal(StatusCode::SERVICE_UNAVAILABLE, &own, "später\n")).unwrap(),
         "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 8\r\n\
@@ -537,7 +758,10 @@ fn refusal_is_a_complete_response() {
     );
     let html = headers(&[("content-type", "text/html")]);
     let answer = String::from_utf8(refusal(StatusCode::FORBIDDEN, &html, "<p>")).unwrap();
-    assert!(answer.contains("\r\ncontent-type: text/html\r\n") && !answer.contains("text/plain"), "{answer}");
+    assert!(
+        answer.contains("\r\ncontent-type: text/html\r\n") && !answer.contains("text/plain"),
+        "{answer}"
+    );
     let answer = refusal(StatusCode::NO_CONTENT, &HeaderMap::new(), "ignored");
     assert_eq!(answer, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
 }
@@ -556,7 +780,10 @@ fn refusal_can_be_read_by_the_client() {
     assert_eq!(received.status, StatusCode::UPGRADE_REQUIRED);
     assert_eq!(received.body, format!("{error}\n").into_bytes());
     assert_eq!(received.body_remaining(), Some(0));
-    assert!(received.to_string().contains("sec-websocket-version \"13\""), "{received}");
+    assert!(
+        received.to_string().contains("sec-websocket-version \"13\""),
+        "{received}"
+    );
 }
 
 // ---- client: the request ----
@@ -566,8 +793,14 @@ fn subprotocols_offered_are_unique_tokens() {
     for subprotocol in ["", "a b", "a,b", "a\r\nX: y", "é"] {
         misused(ask(&[subprotocol], None, &HeaderMap::new()), "is not a token");
     }
-    misused(ask(&["a", "b", "a"], None, &HeaderMap::new()), "\"a\" is offered twice");
-    assert!(ask(&["a", "A"], None, &HeaderMap::new()).is_ok(), "case makes a difference");
+    misused(
+        ask(&["a", "b", "a"], None, &HeaderMap::new()),
+        "\"a\" is offered twice",
+    );
+    assert!(
+        ask(&["a", "A"], None, &HeaderMap::new()).is_ok(),
+        "case makes a difference"
+    );
 }
 
 #[test]
@@ -589,7 +822,12 @@ fn response_in_single_bytes() {
 
 #[test]
 fn response_split_at_every_position() {
-    let wire = [b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", RESPONSE.as_bytes(), b"frames"].concat();
+    let wire = [
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+        RESPONSE.as_bytes(),
+        b"frames",
+    ]
+    .concat();
     let whole = answer(&wire, []);
     assert!(whole.as_ref().is_ok_and(Option::is_some));
     for cut in 0..=wire.len() {
@@ -601,18 +839,39 @@ fn response_split_at_every_position() {
 fn accept_missing_wrong_or_twice() {
     let line = |accept| format!("Sec-WebSocket-Accept: {accept}");
     failed("Sec-WebSocket-Accept", "", "sec-websocket-accept is missing");
-    failed("Sec-WebSocket-Accept", &[line("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); 2].join("|"), "more than once");
-    for accept in ["", "S3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo", "dGhlIHNhbXBsZSBub25jZQ=="] {
-        failed("Sec-WebSocket-Accept", &line(accept), "expected the answer to our key");
+    failed(
+        "Sec-WebSocket-Accept",
+        &vec![line("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); 2].join("|"),
+        "more than once",
+    );
+    for accept in [
+        "",
+        "S3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo",
+        "dGhlIHNhbXBsZSBub25jZQ==",
+    ] {
+        failed(
+            "Sec-WebSocket-Accept",
+            &line(accept),
+            "expected the answer to our key",
+        );
     }
 }
 
 #[test]
 fn upgrade_must_be_websocket_alone() {
     failed("Upgrade", "", "upgrade is missing");
-    failed("Upgrade", "Upgrade: websocket|Upgrade: websocket", "more than once");
+    failed(
+        "Upgrade",
+        "Upgrade: websocket|Upgrade: websocket",
+        "more than once",
+    );
     for value in ["", "h2c", "websocket, h2c", "websocket/13"] {
-        failed("Upgrade", &format!("Upgrade: {value}"), "expected websocket alone");
+        failed(
+            "Upgrade",
+            &format!("Upgrade: {value}"),
+            "expected websocket alone",
+        );
     }
     opened("Upgrade", "upgrade: WebSocket");
 }
@@ -621,7 +880,11 @@ fn upgrade_must_be_websocket_alone() {
 fn connection_must_list_upgrade() {
     failed("Connection", "", "connection is missing");
     for value in ["", "close", "upgraded", "keep-alive upgrade"] {
-        failed("Connection", &format!("Connection: {value}"), "list of tokens that contains upgrade");
+        failed(
+            "Connection",
+            &format!("Connection: {value}"),
+            "list of tokens that contains upgrade",
+        );
     }
     opened("Connection", "Connection: keep-alive, upgrade");
     opened("Connection", "connection: UPGRADE");
@@ -630,7 +893,10 @@ fn connection_must_list_upgrade() {
 #[test]
 fn subprotocol_not_asked_for() {
     let name = "Sec-WebSocket-Protocol";
-    assert_eq!(opened("", &format!("{name}: superchat")).subprotocol.as_deref(), Some("superchat"));
+    assert_eq!(
+        opened("", &format!("{name}: superchat")).subprotocol.as_deref(),
+        Some("superchat")
+    );
     assert_eq!(opened("", "").subprotocol, None);
     for value in ["", "other", "Chat", "chat, superchat"] {
         failed("", &format!("{name}: {value}"), "which was not offered");
@@ -641,15 +907,29 @@ fn subprotocol_not_asked_for() {
 #[test]
 fn extension_not_asked_for() {
     let name = "Sec-WebSocket-Extensions";
-    assert_eq!(opened("", &format!("{name}: x-other; a")).extensions[0].to_string(), "x-other; a");
-    failed("", &format!("{name}: x-unknown"), "extension \"x-unknown\", which was not offered");
+    assert_eq!(
+        opened("", &format!("{name}: x-other; a")).extensions[0].to_string(),
+        "x-other; a"
+    );
+    failed(
+        "",
+        &format!("{name}: x-unknown"),
+        "extension \"x-unknown\", which was not offered",
+    );
     failed("", &format!("{name}: x-other, x-other"), "twice");
-    failed("", &format!("{name}: x-other|{name}: permessage-deflate"), "more than once");
+    failed(
+        "",
+        &format!("{name}: x-other|{name}: permessage-deflate"),
+        "more than once",
+    );
     failed("", &format!("{name}: x-other;"), "expected a list of the form");
 
     let (mut handshake, _) = ask(&[], None, &HeaderMap::new()).unwrap();
     let wire = replace(RESPONSE, "", &format!("{name}: permessage-deflate"));
-    assert!(matches!(handshake.receive(wire.as_bytes()), Err(HandshakeError::ExtensionNotOffered(_))));
+    assert!(matches!(
+        handshake.receive(wire.as_bytes()),
+        Err(HandshakeError::ExtensionNotOffered(_))
+    ));
 }
 
 #[test]
@@ -663,7 +943,11 @@ fn length_or_chunks_on_a_101_are_no_body() {
 
 #[test]
 fn http_1_0_cannot_switch_protocols() {
-    failed("HTTP", "HTTP/1.0 101 Switching Protocols", "version is \"HTTP/1.0\"");
+    failed(
+        "HTTP",
+        "HTTP/1.0 101 Switching Protocols",
+        "version is \"HTTP/1.0\"",
+    );
     failed("HTTP", "HTTP/2 101 Switching Protocols", "version is \"HTTP/2\"");
 }
 
@@ -678,7 +962,11 @@ fn header_nul() {
 #[test]
 fn nonsense_status() {
     for status in ["", " ", " 1", " 1010", " abc", " 099 x", "  101 x"] {
-        failed("HTTP", &format!("HTTP/1.1{status}"), "of the head does not follow the grammar");
+        failed(
+            "HTTP",
+            &format!("HTTP/1.1{status}"),
+            "of the head does not follow the grammar",
+        );
     }
     opened("HTTP", "HTTP/1.1 101");
     opened("HTTP", "HTTP/1.1 101 ");
@@ -687,16 +975,29 @@ fn nonsense_status() {
 #[test]
 fn interim_responses_are_skipped_up_to_a_limit() {
     let interim = |n| "HTTP/1.1 102 Processing\r\nx: y\r\n\r\n".repeat(n) + RESPONSE;
-    assert!(answer(interim(MAX_INTERIM_RESPONSES).as_bytes(), []).unwrap().is_some());
-    failed_wire(interim(MAX_INTERIM_RESPONSES + 1).as_bytes(), "more than 8 interim responses");
+    assert!(
+        answer(interim(MAX_INTERIM_RESPONSES).as_bytes(), [])
+            .unwrap()
+            .is_some()
+    );
+    failed_wire(
+        interim(MAX_INTERIM_RESPONSES + 1).as_bytes(),
+        "more than 8 interim responses",
+    );
 }
 
 #[test]
 fn response_endless() {
     for start in ["HTTP/1.1 101 ", "HTTP/1.1 101\r\na: ", "HTTP/1.1 101\r\n"] {
-        failed_wire(format!("{start}{}", "a".repeat(100_000)).as_bytes(), "limit of 16384 bytes");
+        failed_wire(
+            format!("{start}{}", "a".repeat(100_000)).as_bytes(),
+            "limit of 16384 bytes",
+        );
     }
-    failed_wire(format!("HTTP/1.1 101\r\n{}", "a:\r\n".repeat(1_000)).as_bytes(), "limit of 100 headers");
+    failed_wire(
+        format!("HTTP/1.1 101\r\n{}", "a:\r\n".repeat(1_000)).as_bytes(),
+        "limit of 100 headers",
+    );
 }
 
 #[test]
@@ -710,12 +1011,20 @@ fn port_that_speaks_something_else() {
 
 #[test]
 fn refused_with_a_status() {
-    for status in [200, 204, 301, 400, 401, 403, 404, 407, 426, 429, 500, 503, 599, 999] {
+    for status in [
+        200, 204, 301, 400, 401, 403, 404, 407, 426, 429, 500, 503, 599, 999,
+    ] {
         let refusal = refusal_from(&format!("HTTP/1.1 {status} Reason\r\n\r\n"));
         assert_eq!(refusal.status.as_u16(), status);
-        assert!(refusal.to_string().contains(&format!("server answered {status}")), "{refusal}");
+        assert!(
+            refusal.to_string().contains(&format!("server answered {status}")),
+            "{refusal}"
+        );
     }
-    assert_eq!(refusal_from("HTTP/1.0 404 Not Found\r\n\r\n").status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        refusal_from("HTTP/1.0 404 Not Found\r\n\r\n").status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[test]
@@ -729,7 +1038,12 @@ fn refusal_names_what_helps() {
         (302, "location"),
     ] {
         let refusal = refusal_from(&format!("HTTP/1.1 {status} x\r\n{header}: a\"b\r\n\r\n"));
-        assert!(refusal.to_string().ends_with(&format!(", with {header} \"a\\\"b\"")), "{refusal}");
+        assert!(
+            refusal
+                .to_string()
+                .ends_with(&format!(", with {header} \"a\\\"b\"")),
+            "{refusal}"
+        );
     }
 }
 
@@ -748,7 +1062,11 @@ fn refusal_body_ends_where_it_should() {
     kept(&refusal, "abcdef", Some(0));
 
     kept(&refusal_from("HTTP/1.1 403 x\r\n\r\nabc"), "abc", None);
-    kept(&refusal_from("HTTP/1.1 304 x\r\nContent-Length: 5\r\n\r\nabcde"), "", Some(0));
+    kept(
+        &refusal_from("HTTP/1.1 304 x\r\nContent-Length: 5\r\n\r\nabcde"),
+        "",
+        Some(0),
+    );
 
     let mut refusal = refusal_from("HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab");
     kept(&refusal, "ab", None);
@@ -765,7 +1083,11 @@ fn error_body_endless() {
         ("Transfer-Encoding: chunked\r\n", "ffffffffffffffff\r\n"),
     ] {
         let mut refusal = refusal_from(&format!("HTTP/1.1 403 x\r\n{header}\r\n{first}"));
-        assert!(refusal.body_remaining().is_none_or(|remaining| remaining == MAX_REFUSAL_BODY as u64));
+        assert!(
+            refusal
+                .body_remaining()
+                .is_none_or(|remaining| remaining == MAX_REFUSAL_BODY as u64)
+        );
         for _ in 0..20 {
             refusal.push_body(&[b'x'; 1_000]);
         }

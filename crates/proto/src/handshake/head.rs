@@ -212,12 +212,14 @@ impl Head {
 
     fn malformed(&self, error: httparse::Error) -> HandshakeError {
         let part = match error {
-            httparse::Error::Version => return HandshakeError::HttpVersion(Excerpt::new(self.version())),
+            httparse::Error::Version if is_other_version(self.version()) => {
+                return HandshakeError::HttpVersion(Excerpt::new(self.version()));
+            }
             httparse::Error::HeaderName => "header name",
             httparse::Error::HeaderValue => "header value",
             httparse::Error::TooManyHeaders => "number of headers",
             httparse::Error::Status => "status",
-            httparse::Error::NewLine | httparse::Error::Token => "start line",
+            httparse::Error::Version | httparse::Error::NewLine | httparse::Error::Token => "start line",
         };
         HandshakeError::Syntax { part }
     }
@@ -232,6 +234,10 @@ impl Head {
         }
         .unwrap_or_default()
     }
+}
+
+fn is_other_version(word: &[u8]) -> bool {
+    word.starts_with(b"HTTP/") && word != b"HTTP/1.1"
 }
 
 fn is_control(byte: u8) -> bool {
@@ -490,7 +496,7 @@ mod tests {
         assert!(parse("GET / HTTP/1.1\r\n: b\r\n\r\n").contains("header name"));
         assert!(parse("GET / HTTP/1.1\r\na\r\n\r\n").contains("header name"));
         assert!(parse("GET / HTTP/2.0\r\n\r\n").contains("version is \"HTTP/2.0\""));
-        assert!(parse("GET /  HTTP/1.1\r\n\r\n").contains("version"));
+        assert!(parse("GET /  HTTP/1.1\r\n\r\n").contains("start line"));
         assert!(parse("GET /\r\n\r\n").contains("of the head does not follow"));
         assert!(parse("GET\r\n\r\n").contains("start line"));
     }
