@@ -165,9 +165,12 @@ impl Head {
     pub(super) fn request(&self) -> Result<RequestHead<'_>, HandshakeError> {
         let mut lines = vec![httparse::EMPTY_HEADER; self.headers];
         let mut request = httparse::Request::new(&mut lines);
-        let status = request
+        let parsed = request
             .parse(&self.buffer)
             .map_err(|error| self.malformed(error))?;
+        if parsed.is_partial() {
+            return Err(HandshakeError::Syntax { part: "end" });
+        }
         let httparse::Request {
             method: Some(method),
             path: Some(target),
@@ -177,7 +180,6 @@ impl Head {
         else {
             return Err(HandshakeError::Syntax { part: "request line" });
         };
-        debug_assert!(status.is_complete(), "the empty line has been seen");
         Ok(RequestHead {
             method,
             target,
@@ -190,9 +192,12 @@ impl Head {
     pub(super) fn response(&self) -> Result<ResponseHead, HandshakeError> {
         let mut lines = vec![httparse::EMPTY_HEADER; self.headers];
         let mut response = httparse::Response::new(&mut lines);
-        let status = response
+        let parsed = response
             .parse(&self.buffer)
             .map_err(|error| self.malformed(error))?;
+        if parsed.is_partial() {
+            return Err(HandshakeError::Syntax { part: "end" });
+        }
         let httparse::Response {
             version: Some(version),
             code: Some(code),
@@ -201,7 +206,6 @@ impl Head {
         else {
             return Err(HandshakeError::Syntax { part: "status line" });
         };
-        debug_assert!(status.is_complete(), "the empty line has been seen");
         let status = StatusCode::from_u16(code).map_err(|_| HandshakeError::Syntax { part: "status" })?;
         Ok(ResponseHead {
             version,
