@@ -164,7 +164,7 @@ impl From<Error> for io::Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.cause.fmt(f)
+        fmt::Display::fmt(&self.0.cause, f)
     }
 }
 

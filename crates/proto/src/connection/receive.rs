@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::state::State;
 use super::{Connection, Delivery, Event};
 use crate::close::{CloseCode, Closed, Initiator};
-use crate::config::Role;
+use crate::config::{Config, Role};
 use crate::error::ProtocolError;
 use crate::frame::{Header, MaskingKey, Opcode};
 use crate::message::{MessageRef, MessageType};
@@ -44,6 +44,19 @@ struct Assembly {
     fragments: u32,
     /// Parts of the message have been handed out: it cannot be delivered whole any more.
     in_parts: bool,
+}
+
+impl Assembly {
+    /// The limits on a message that is delivered whole.
+    fn check_limits(&self, config: &Config) -> Result<(), ProtocolError> {
+        if self.announced > config.max_message_size as u64 {
+            return Err(ProtocolError::MessageTooLarge { len: self.announced, max: config.max_message_size });
+        }
+        if self.fragments > config.max_fragments {
+            return Err(ProtocolError::TooManyFragments { max: config.max_fragments });
+        }
+        Ok(())
+    }
 }
 
 /// What has arrived of a message and was not handed out.
@@ -213,6 +226,7 @@ impl Connection {
             {
                 let range = *at + range.start..*at + range.end;
                 *at = range.end;
+                self.messages_received += 1;
                 return Ok(match delivery {
                     Delivery::Whole => Found::Message(message_type, range),
                     Delivery::Parts => {
@@ -331,7 +345,7 @@ impl Connection {
                 content,
                 announced: 0,
                 fragments: 0,
-                in_parts: delivery == Delivery::Parts,
+                in_parts: false,
             }),
             None => match &mut self.incoming.message {
                 Some(message) => message,
@@ -342,23 +356,12 @@ impl Connection {
         // in parts nothing depends on it.
         message.announced = message.announced.saturating_add(header.payload_len);
         message.fragments = message.fragments.saturating_add(1);
-        if !message.in_parts {
-            let config = &self.config;
-            if header.payload_len > config.max_frame_size as u64 {
-                return Err(ProtocolError::FrameTooLarge {
-                    len: header.payload_len,
-                    max: config.max_frame_size,
-                });
+        if !message.in_parts && delivery == Delivery::Whole {
+            let max = self.config.max_frame_size;
+            if header.payload_len > max as u64 {
+                return Err(ProtocolError::FrameTooLarge { len: header.payload_len, max });
             }
-            if message.announced > config.max_message_size as u64 {
-                return Err(ProtocolError::MessageTooLarge {
-                    len: message.announced,
-                    max: config.max_message_size,
-                });
-            }
-            if message.fragments > config.max_fragments {
-                return Err(ProtocolError::TooManyFragments { max: config.max_fragments });
-            }
+            message.check_limits(&self.config)?;
         }
         self.incoming.frame = Some(DataFrame {
             remaining: header.payload_len,
@@ -379,15 +382,22 @@ impl Connection {
             return Ok(None);
         };
         let Some(frame) = under_way else { return Ok(None) };
-        if delivery == Delivery::Parts && !message.in_parts {
-            message.in_parts = true;
-            let kept = message.content.take_kept();
-            if !kept.is_empty() {
-                return Ok(Some(Found::KeptPart(message.content.message_type(), kept)));
-            }
-        }
         let available = input.len() - *at;
         let len = usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(available);
+        if !message.in_parts {
+            match delivery {
+                // The frame may have begun while parts were wanted.
+                Delivery::Whole => message.check_limits(&self.config)?,
+                Delivery::Parts => {
+                    let kept = message.content.take_kept();
+                    // An empty fragment tells nothing unless it ends the message.
+                    message.in_parts = !kept.is_empty() || len > 0 || (frame.remaining == 0 && frame.fin);
+                    if !kept.is_empty() {
+                        return Ok(Some(Found::KeptPart(message.content.message_type(), kept)));
+                    }
+                }
+            }
+        }
         if len == 0 && frame.remaining > 0 {
             return Ok(Some(Found::Nothing));
         }
@@ -409,7 +419,6 @@ impl Connection {
         if message.in_parts {
             message.content.pass(chunk)?;
             let ended = self.end_message(message_ends)?.is_some();
-            // An empty fragment tells nothing unless it ends the message.
             return Ok((ended || len > 0).then_some(Found::Part(message_type, range, ended)));
         }
         message.content.reserve(len, remaining);
@@ -423,7 +432,10 @@ impl Connection {
         }
         match self.incoming.message.take() {
             Some(message) if !message.content.is_complete() => Err(ProtocolError::InvalidUtf8),
-            message => Ok(message.map(|message| message.content)),
+            message => {
+                self.messages_received += 1;
+                Ok(message.map(|message| message.content))
+            }
         }
     }
 
@@ -531,6 +543,7 @@ impl Connection {
             return None;
         }
         let content = self.incoming.message.take()?.content;
+        self.messages_received += 1;
         Some(Event::Message(content.into_message()))
     }
 }

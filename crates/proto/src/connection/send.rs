@@ -40,6 +40,7 @@ impl Connection {
         }
         let key = self.key(keys);
         self.output.push(message.message_type.into(), true, key, message.payload);
+        self.messages_sent += 1;
         Ok(())
     }
 
@@ -72,6 +73,7 @@ impl Connection {
         }
         let key = self.key(keys);
         self.output.push(opcode, is_complete, key, Payload::Borrowed(bytes));
+        self.messages_sent += u64::from(is_complete);
         self.unfinished = (!is_complete).then_some(Unfinished { message_type, utf8 });
         Ok(())
     }

@@ -18,7 +18,8 @@ use std::time::Duration;
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use wsduo_proto::{
-    CloseCode, Closed, CommandError, Config, Connection, Delivery, Event, MessageType, Outgoing, Role, TimedOut,
+    CloseCode, Closed, CommandError, Config, Connection, Delivery, Event, MessageType, Outgoing, Role,
+    TimedOut,
 };
 
 use super::alarm::Alarm;
@@ -52,18 +53,30 @@ pub(crate) struct Driver<T> {
     /// What was read while only a sender was polled.
     ahead: VecDeque<Event<'static>>,
     ahead_bytes: usize,
-    /// How the receiver wants its messages, as far as it has said.
+    /// How the receiver last wanted its messages.
     delivery: Delivery,
+    /// A part of a message was handed out, and its end was not.
+    mid_message: bool,
+    /// The rest of that message is to be dropped.
+    skipping: bool,
     /// The last operation was a flush too: nobody may be receiving, so flushes have to look at the input.
     only_sending: bool,
     /// The transport took bytes that it may still hold.
     needs_flush: bool,
-    /// Something happened that another task than the one polling may wait for.
-    changed: bool,
+    /// A sender was told to wait, since the last progress of the output.
+    sender_waits: bool,
+    changed: Changed,
     latest_pong: u64,
     round_trip_time: Option<Duration>,
     bytes_received: u64,
     bytes_sent: u64,
+}
+
+/// Whether something happened that another task than the one polling may wait for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Changed {
+    pub(crate) for_receiver: bool,
+    pub(crate) for_senders: bool,
 }
 
 /// How far the end has come.
@@ -93,9 +106,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             ahead: VecDeque::new(),
             ahead_bytes: 0,
             delivery: Delivery::Whole,
+            mid_message: false,
+            skipping: false,
             only_sending: false,
             needs_flush: false,
-            changed: false,
+            sender_waits: false,
+            changed: Changed::default(),
             latest_pong: 0,
             round_trip_time: None,
             bytes_received: 0,
@@ -107,13 +123,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         if self.phase == Phase::Done { self.connection.closed() } else { None }
     }
 
+    /// Whether the message under way is delivered in parts and cannot be delivered whole.
     pub(crate) fn is_in_parts(&self) -> bool {
-        self.connection.is_in_parts()
-            || matches!(self.ahead.front(), Some(Event::Part { is_complete: false, .. }))
+        !self.skipping
+            && (self.mid_message
+                || self.connection.is_in_parts()
+                || matches!(self.ahead.front(), Some(Event::Part { .. })))
     }
 
-    pub(crate) fn unfinished(&self) -> Option<MessageType> {
-        self.connection.unfinished()
+    /// Drops the rest of the message of which parts were handed out.
+    pub(crate) fn skip_message(&mut self) {
+        self.skipping = self.mid_message;
     }
 
     pub(crate) fn statistics(&self) -> Statistics {
@@ -127,7 +147,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     }
 
     /// Whether something happened that another task may wait for; asking forgets it.
-    pub(crate) fn take_changed(&mut self) -> bool {
+    pub(crate) fn take_changed(&mut self) -> Changed {
         std::mem::take(&mut self.changed)
     }
 
@@ -167,6 +187,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             let _ = self.poll_write(cx);
             match self.poll_read(cx) {
                 Poll::Ready(None) => {}
+                // Only whole messages are read directly, so there is nothing to skip.
                 Poll::Ready(Some(event)) => {
                     if let Some(taken) = take(&mut self.connection, event) {
                         return Poll::Ready(Ok(Some(taken)));
@@ -188,9 +209,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     ) -> Option<R> {
         while let Some(event) = self.ahead.pop_front() {
             self.ahead_bytes -= event_len(&event);
-            let taken = take(&mut self.connection, event);
-            if taken.is_some() {
-                return taken;
+            let skipped = match event {
+                Event::Part { is_complete, .. } => {
+                    skips(&mut self.mid_message, &mut self.skipping, is_complete)
+                }
+                _ => false,
+            };
+            if !skipped {
+                let taken = take(&mut self.connection, event);
+                if taken.is_some() {
+                    return taken;
+                }
             }
         }
         while self.phase == Phase::Open {
@@ -200,7 +229,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     self.input.consume(consumed);
                     return None;
                 }
-                Some(data @ (Event::Message(_) | Event::Part { .. })) => take(&mut self.connection, data),
+                Some(message @ Event::Message(_)) => take(&mut self.connection, message),
+                Some(part @ Event::Part { is_complete, .. }) => {
+                    if skips(&mut self.mid_message, &mut self.skipping, is_complete) {
+                        None
+                    } else {
+                        take(&mut self.connection, part)
+                    }
+                }
                 Some(rare) => {
                     let rare = rare.into_static();
                     self.note(&rare);
@@ -230,7 +266,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             }
             Event::Message(_) | Event::Part { .. } => {}
         }
-        self.changed = true;
+        self.changed = Changed { for_receiver: true, for_senders: true };
     }
 
     /// Reads once: into the thread's buffer, or a large payload straight into the memory of its message, which may be
@@ -304,8 +340,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Writes all that is queued.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let result = self.flush(cx);
+        self.sender_waits |= result.is_pending();
         self.park();
         result
+    }
+
+    /// Keeps the connection going while its task waits for something else: writes, reads ahead, looks at the clock.
+    pub(crate) fn poll_tend(&mut self, cx: &mut Context<'_>) {
+        loop {
+            self.only_sending = true;
+            let _ = self.poll_flush(cx);
+            if self.phase != Phase::Open || !self.poll_clock(cx) {
+                return;
+            }
+        }
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -373,8 +421,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                     self.connection.wrote();
                     self.bytes_sent += n as u64;
                     self.needs_flush = true;
-                    // Whoever waits for room may go on.
-                    self.changed = true;
+                    self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
                 }
                 Err(error) => break error,
             }
@@ -404,7 +451,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             if let Some(data) = data {
                 self.ahead_bytes += event_len(&data);
                 self.ahead.push_back(data);
-                self.changed = true;
+                self.changed.for_receiver = true;
             }
         }
     }
@@ -419,6 +466,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Waits for the answer to the ping of that number, or a later one.
     pub(crate) fn poll_pong(&mut self, cx: &mut Context<'_>, number: u64) -> Poll<Result<Duration, Error>> {
         let result = self.wait_for_pong(cx, number);
+        self.sender_waits |= result.is_pending();
         self.park();
         result
     }
@@ -491,7 +539,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.connection.receive_end();
         self.alarm.set(None);
         self.phase = Phase::Done;
-        self.changed = true;
+        self.changed = Changed { for_receiver: true, for_senders: true };
     }
 
     fn is_clean(&self) -> bool {
@@ -507,7 +555,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     ) -> Poll<Result<Closed, Error>> {
         // The arguments are checked whatever the state.
         self.connection.close(code, reason)?;
-        self.changed = true;
+        self.changed.for_receiver = true;
         self.ahead.clear();
         self.ahead_bytes = 0;
         // Parts are dropped as they come; a whole message would have to be put together first.
@@ -578,6 +626,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             (None, None) => CommandError::Closing.into(),
         }
     }
+}
+
+/// Takes note of a part that is about to be delivered: whether it is to be dropped instead.
+fn skips(mid_message: &mut bool, skipping: &mut bool, is_complete: bool) -> bool {
+    let skips = *skipping;
+    *mid_message = !is_complete;
+    *skipping = skips && !is_complete;
+    skips
 }
 
 fn event_len(event: &Event<'_>) -> usize {

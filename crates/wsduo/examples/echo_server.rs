@@ -1,0 +1,71 @@
+//! The fastest honest echo server the API allows: one thread, no size limits. For measuring and conformance tests.
+//!
+//! `echo_server ADDR [--tls] [--sink]`: `--tls` serves `wss` with a certificate made on the spot; `--sink` counts binary
+//! messages without answering them, and answers a text message with that count in decimal.
+
+use std::cell::Cell;
+
+use tokio::task::LocalSet;
+use wsduo::{Error, Identity, Incoming, Listener, MessageType, MessageWebSocketControl, RequestControl};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut address = None;
+    let (mut tls, mut sink) = (false, false);
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--tls" => tls = true,
+            "--sink" => sink = true,
+            _ if address.is_none() && !argument.starts_with('-') => address = Some(argument),
+            _ => {
+                return Err(
+                    format!("unknown argument {argument}; usage: echo_server ADDR [--tls] [--sink]").into()
+                );
+            }
+        }
+    }
+    let address = address.ok_or("usage: echo_server ADDR [--tls] [--sink]")?;
+
+    let mut listener = Listener::bind(address).requests(RequestControl::new().allow_any_origin());
+    if tls {
+        listener = listener.tls(Identity::self_signed(["localhost", "127.0.0.1"])?);
+    }
+    let listener = listener.await?;
+    println!("listening on {}://{}/", if tls { "wss" } else { "ws" }, listener.local_address()?);
+
+    LocalSet::new()
+        .run_until(async {
+            let control = MessageWebSocketControl::new().max_message_size(usize::MAX).max_fragments(u32::MAX);
+            loop {
+                let incoming = listener.accept().await;
+                let control = control.clone();
+                // How one connection ends is of no interest here.
+                tokio::task::spawn_local(async move {
+                    let _ =
+                        if sink { count(incoming, &control).await } else { echo(incoming, &control).await };
+                });
+            }
+        })
+        .await
+}
+
+async fn echo(incoming: Incoming, control: &MessageWebSocketControl) -> Result<(), Error> {
+    let mut socket = incoming.request().await?.accept_message(control).await?;
+    socket.run(|message, replies| replies.send(message)).await?;
+    Ok(())
+}
+
+async fn count(incoming: Incoming, control: &MessageWebSocketControl) -> Result<(), Error> {
+    let mut socket = incoming.request().await?.accept_message(control).await?;
+    let counted = Cell::new(0_u64);
+    socket
+        .run(|message, replies| match message.message_type() {
+            MessageType::Binary => {
+                counted.set(counted.get() + 1);
+                Ok(())
+            }
+            MessageType::Text => replies.send(counted.get().to_string()),
+        })
+        .await?;
+    Ok(())
+}

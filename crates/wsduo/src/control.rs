@@ -1,0 +1,239 @@
+//! Settings: everything that is decided before a socket is open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncRead, AsyncWrite};
+use wsduo_proto::handshake::HeadLimits;
+use wsduo_proto::{Config, Role, WebSocketUri};
+
+use crate::error::{Error, ErrorKind};
+use crate::information::Facts;
+use crate::io::connect::connect;
+use crate::message_web_socket::MessageWebSocket;
+use crate::tls::ClientTls;
+
+/// Settings of a [`MessageWebSocket`], for clients and servers.
+///
+/// They are fixed when a socket is opened: there is nothing to misuse afterwards. One control may open many sockets.
+/// A setting that cannot be used is told when a socket is opened.
+///
+/// # Examples
+/// ```no_run
+/// use std::time::Duration;
+/// use wsduo::MessageWebSocketControl;
+///
+/// # async fn example() -> Result<(), wsduo::Error> {
+/// let control = MessageWebSocketControl::new()
+///     .subprotocols(["chat.v2", "chat.v1"])
+///     .header("x-token", "secret")
+///     .connect_timeout(Duration::from_secs(5));
+/// let socket = control.connect("wss://example.org/chat").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct MessageWebSocketControl {
+    pub(crate) settings: Settings,
+}
+
+/// What the controls of both kinds of socket hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) subprotocols: Vec<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) config: Arc<Config>,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) total_timeout: Option<Duration>,
+    pub(crate) no_delay: bool,
+    pub(crate) tls: ClientTls,
+    /// The first setting that cannot be used.
+    pub(crate) invalid: Option<Error>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            subprotocols: Vec::new(),
+            headers: HeaderMap::new(),
+            config: Arc::default(),
+            head_limits: HeadLimits::default(),
+            connect_timeout: Duration::from_secs(60),
+            total_timeout: None,
+            no_delay: true,
+            tls: ClientTls::default(),
+            invalid: None,
+        }
+    }
+}
+
+impl Settings {
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.invalid.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl Default for MessageWebSocketControl {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MessageWebSocketControl {
+    /// The defaults, which are named at each setting.
+    pub fn new() -> Self {
+        Self { settings: Settings::default() }
+    }
+
+    /// Connects as a client to a `ws` or `wss` URI.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for the URI or a setting; [`Resolve`](ErrorKind::Resolve), [`Connect`](ErrorKind::Connect),
+    /// [`Tls`](ErrorKind::Tls), [`Handshake`](ErrorKind::Handshake), [`Refused`](ErrorKind::Refused) and
+    /// [`TimedOut`](ErrorKind::TimedOut) say how far it came.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes whatever was opened.
+    pub async fn connect(&self, uri: &str) -> Result<MessageWebSocket, Error> {
+        self.settings.check()?;
+        let uri = WebSocketUri::parse(uri)?;
+        // Boxed: what connecting needs is large, and gone once it is done.
+        let opened = Box::pin(connect(&uri, &self.settings)).await?;
+        let config = Arc::clone(&self.settings.config);
+        Ok(MessageWebSocket::open(
+            opened.transport,
+            Role::Client,
+            config,
+            opened.facts,
+            opened.behind_handshake,
+        ))
+    }
+
+    /// A socket on a transport on which the opening handshake is already over.
+    ///
+    /// The transport may be anything: a Unix socket, a pipe in memory, a stream of another protocol.
+    pub fn from_transport<T>(&self, transport: T, role: Role) -> MessageWebSocket<T>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let config = Arc::clone(&self.settings.config);
+        MessageWebSocket::open(transport, role, config, Facts::default(), Vec::new())
+    }
+
+    /// Subprotocols by preference (RFC 6455 §1.9). A client offers them; a server takes the first of them that the client
+    /// offers, unless the request was given one. Default: none.
+    #[must_use]
+    pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.settings.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds a header to the opening handshake: to the request of a client, to the response of a server. The headers that
+    /// the handshake itself consists of cannot be set.
+    #[must_use]
+    pub fn header(mut self, name: impl TryInto<HeaderName>, value: impl TryInto<HeaderValue>) -> Self {
+        match (name.try_into(), value.try_into()) {
+            (Ok(name), Ok(value)) => {
+                self.settings.headers.append(name, value);
+            }
+            (name, _) => {
+                let what = match name {
+                    Ok(name) => format!("the value of the header {name} has bytes that a header cannot have"),
+                    Err(_) => "a header name has characters that a header name cannot have".into(),
+                };
+                self.settings.invalid.get_or_insert(Error::text(ErrorKind::InvalidInput, what));
+            }
+        }
+        self
+    }
+
+    /// How long reaching one address may take, and how long TLS and the opening handshake may take after that.
+    /// Default 60 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.connect_timeout = timeout;
+        self
+    }
+
+    /// How long connecting may take in all. Default: whatever its stages take.
+    #[must_use]
+    pub fn total_connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.total_timeout = timeout.into();
+        self
+    }
+
+    /// Whether small writes leave at once (Nagle's algorithm off). Default `true`.
+    #[must_use]
+    pub fn no_delay(mut self, no_delay: bool) -> Self {
+        self.settings.no_delay = no_delay;
+        self
+    }
+
+    /// How a client checks the server of a `wss` URI. Default: against the trust store of the platform.
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.settings.tls = tls;
+        self
+    }
+
+    /// Largest message received whole, in bytes; a larger one fails the connection with 1009. Default 64 MiB.
+    ///
+    /// Also the limit on a single frame. It does not hold for messages received in parts.
+    #[must_use]
+    pub fn max_message_size(self, bytes: usize) -> Self {
+        self.config(|config| {
+            config.max_message_size = bytes;
+            config.max_frame_size = bytes;
+        })
+    }
+
+    /// Most fragments of a message received whole, empty ones included; more fail the connection with 1008.
+    /// Default 131,072.
+    #[must_use]
+    pub fn max_fragments(self, fragments: u32) -> Self {
+        self.config(|config| config.max_fragments = fragments)
+    }
+
+    /// How many bytes may be queued before sending waits for them to be written. Default 128 KiB.
+    #[must_use]
+    pub fn max_queued(self, bytes: usize) -> Self {
+        self.config(|config| config.max_queued = bytes)
+    }
+
+    /// Send a ping when nothing was heard for so long (up to one and a half times that). `None`: never. Default 20 s.
+    #[must_use]
+    pub fn keepalive(self, interval: impl Into<Option<Duration>>) -> Self {
+        let interval = interval.into();
+        self.config(|config| config.keepalive = interval)
+    }
+
+    /// How long the peer may be silent in the middle of a frame or with a ping unanswered. An idle connection never runs
+    /// into it. `None`: for ever. Default 30 s.
+    #[must_use]
+    pub fn receive_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        let timeout = timeout.into();
+        self.config(|config| config.receive_timeout = timeout)
+    }
+
+    /// How long queued bytes may wait without any of them being taken. `None`: for ever. Default 30 s.
+    #[must_use]
+    pub fn send_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        let timeout = timeout.into();
+        self.config(|config| config.send_timeout = timeout)
+    }
+
+    /// How long the closing handshake may take. Default 10 s.
+    #[must_use]
+    pub fn close_timeout(self, timeout: Duration) -> Self {
+        self.config(|config| config.close_timeout = timeout)
+    }
+
+    fn config(mut self, set: impl FnOnce(&mut Config)) -> Self {
+        set(Arc::make_mut(&mut self.settings.config));
+        self
+    }
+}

@@ -1,0 +1,88 @@
+//! What is known of a connection: facts agreed when it was opened, and figures that grow.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wsduo_proto::handshake::Response;
+
+/// What is known of a connection at one moment. Cheap to make and to clone.
+#[derive(Clone, Debug)]
+pub struct MessageWebSocketInformation {
+    facts: Arc<Facts>,
+    statistics: Statistics,
+}
+
+/// What does not change once the connection is open.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) local_address: Option<SocketAddr>,
+    pub(crate) remote_address: Option<SocketAddr>,
+    pub(crate) subprotocol: Option<Box<str>>,
+    pub(crate) response: Option<Box<Response>>,
+    pub(crate) tls: Option<Box<TlsInformation>>,
+}
+
+/// Figures of a connection so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Messages received to their end.
+    pub messages_received: u64,
+    /// Messages queued to their end.
+    pub messages_sent: u64,
+    /// Bytes of frames, headers included, read from the transport.
+    pub bytes_received: u64,
+    /// Bytes of frames, headers included, written to the transport.
+    pub bytes_sent: u64,
+    /// What the latest answered ping took; `None` before the first.
+    pub round_trip_time: Option<Duration>,
+}
+
+/// What TLS agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsInformation {
+    /// The protocol version, such as `TLSv1.3`.
+    pub version: String,
+    /// The cipher suite, such as `TLS13_AES_256_GCM_SHA384`.
+    pub cipher_suite: String,
+    /// The peer's certificates in DER form, its own first. Empty if it showed none.
+    pub certificates: Vec<Vec<u8>>,
+}
+
+impl MessageWebSocketInformation {
+    pub(crate) fn new(facts: Arc<Facts>, statistics: Statistics) -> Self {
+        Self { facts, statistics }
+    }
+
+    /// This end of the transport, where it has an address.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.facts.local_address
+    }
+
+    /// The other end of the transport, where it has an address.
+    pub fn remote_address(&self) -> Option<SocketAddr> {
+        self.facts.remote_address
+    }
+
+    /// The subprotocol agreed (RFC 6455 §1.9). The original calls it Protocol.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.facts.subprotocol.as_deref()
+    }
+
+    /// The server's answer to the opening handshake: status and headers. `None` on a server.
+    pub fn response(&self) -> Option<&Response> {
+        self.facts.response.as_deref()
+    }
+
+    /// What TLS agreed on; `None` without TLS.
+    pub fn tls(&self) -> Option<&TlsInformation> {
+        self.facts.tls.as_deref()
+    }
+
+    /// Messages, bytes and the round-trip time so far.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+}

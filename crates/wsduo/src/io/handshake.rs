@@ -1,0 +1,117 @@
+//! The opening handshake on a transport, in either role.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use wsduo_proto::handshake::{
+    ClientHandshake, ClientRequest, HandshakeError, HeadLimits, Request, Response, ServerHandshake,
+};
+
+use super::keys;
+use crate::error::{Error, ErrorKind};
+
+/// How long the body of a refusal may take: its status is known already.
+const REFUSAL_BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a refused client is given to read the refusal before the transport is dropped.
+const LINGER: Duration = Duration::from_secs(1);
+
+const PIECE: usize = 4 << 10;
+
+/// Sends the request and waits for the answer: what was agreed, and the bytes behind it.
+pub(crate) async fn client<T: AsyncRead + AsyncWrite + Unpin>(
+    transport: &mut T,
+    request: &ClientRequest<'_>,
+    limits: HeadLimits,
+) -> Result<(Response, Vec<u8>), Error> {
+    let (mut handshake, bytes) =
+        ClientHandshake::new(request, keys::nonce(), limits).map_err(handshake_error)?;
+    transport.write_all(&bytes).await.map_err(lost)?;
+    transport.flush().await.map_err(lost)?;
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let n = transport.read(&mut buffer).await.map_err(lost)?;
+        if n == 0 {
+            return Err(ended());
+        }
+        match handshake.receive(&buffer[..n]) {
+            Ok(None) => {}
+            Ok(Some(outcome)) => return Ok((outcome.response, buffer[outcome.consumed..n].to_vec())),
+            Err(HandshakeError::Refused(mut refusal)) => {
+                let body = async {
+                    while refusal.body_remaining() != Some(0) {
+                        match transport.read(&mut buffer).await {
+                            Ok(n) if n > 0 => refusal.push_body(&buffer[..n]),
+                            _ => break,
+                        }
+                    }
+                };
+                let _ = tokio::time::timeout(REFUSAL_BODY_TIMEOUT, body).await;
+                return Err(Error::new(ErrorKind::Refused, HandshakeError::Refused(refusal)));
+            }
+            Err(error) => return Err(handshake_error(error)),
+        }
+    }
+}
+
+/// Waits for a request: what it asks for, and the bytes behind it. A request that is not one is refused here.
+pub(crate) async fn server<T: AsyncRead + AsyncWrite + Unpin>(
+    transport: &mut T,
+    limits: HeadLimits,
+) -> Result<(Request, Vec<u8>), Error> {
+    let mut handshake = ServerHandshake::new(limits);
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let n = transport.read(&mut buffer).await.map_err(lost)?;
+        if n == 0 {
+            return Err(ended());
+        }
+        match handshake.receive(&buffer[..n]) {
+            Ok(None) => {}
+            Ok(Some(outcome)) => return Ok((outcome.request, buffer[outcome.consumed..n].to_vec())),
+            Err(error) => {
+                // The client's mistake is what the caller should hear of, not that the answer found no reader.
+                let _ = refuse(transport, &error.refusal()).await;
+                return Err(handshake_error(error));
+            }
+        }
+    }
+}
+
+/// Sends a refusal and ends the transport in a way that lets the client read it.
+pub(crate) async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
+    transport: &mut T,
+    response: &[u8],
+) -> Result<(), Error> {
+    let answer = async {
+        transport.write_all(response).await?;
+        transport.shutdown().await?;
+        // Unread input would make the system reset the connection, and the answer would be lost.
+        let mut dropped = [0; 1024];
+        while transport.read(&mut dropped).await? > 0 {}
+        Ok(())
+    };
+    match tokio::time::timeout(LINGER, answer).await {
+        Ok(result) => result.map_err(lost),
+        Err(_) => Ok(()),
+    }
+}
+
+pub(crate) fn handshake_error(error: HandshakeError) -> Error {
+    let kind = match error.fault() {
+        wsduo_proto::handshake::Fault::Local => ErrorKind::InvalidInput,
+        wsduo_proto::handshake::Fault::Peer => ErrorKind::Handshake,
+    };
+    Error::new(kind, error)
+}
+
+fn lost(error: std::io::Error) -> Error {
+    Error::source(ErrorKind::Handshake, "the connection was lost during the opening handshake", error)
+}
+
+fn ended() -> Error {
+    Error::text(
+        ErrorKind::Handshake,
+        "the peer ended the connection before the opening handshake was complete",
+    )
+}

@@ -1,0 +1,261 @@
+//! The two halves of a socket: one receives, any number send.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures_core::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use wsduo_proto::{CloseCode, Closed, Message, MessagePart, Outgoing};
+
+use crate::error::Error;
+use crate::information::{Facts, MessageWebSocketInformation};
+use crate::io::driver::{Changed, Driver};
+use crate::message_web_socket::{poll_receive, poll_receive_part};
+
+/// The receiving half of a socket; see [`MessageWebSocket::split`](crate::MessageWebSocket::split).
+///
+/// The connection stays open until this half and all senders are dropped.
+#[derive(Debug)]
+pub struct MessageReceiver<T> {
+    shared: Arc<Shared<T>>,
+    stream_ended: bool,
+}
+
+/// The sending half of a socket; clones of it send on the same connection. See
+/// [`MessageWebSocket::split`](crate::MessageWebSocket::split).
+#[derive(Debug)]
+pub struct MessageSender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+#[derive(Debug)]
+struct Shared<T> {
+    /// Held within a poll, never across a wait.
+    driver: Mutex<Driver<T>>,
+    waiting: Arc<Waiting>,
+    /// Wakes all of `waiting`: what the driver gives to the transport and to its alarm, since either half may be the one
+    /// that has to go on.
+    waker: Waker,
+    facts: Arc<Facts>,
+}
+
+/// The tasks that wait for the connection.
+#[derive(Debug, Default)]
+struct Waiting(Mutex<Wakers>);
+
+#[derive(Debug, Default)]
+struct Wakers {
+    receiver: Option<Waker>,
+    senders: Vec<Waker>,
+}
+
+impl Waiting {
+    fn register(&self, half: Half, waker: &Waker) {
+        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match half {
+            Half::Receiver => match &mut wakers.receiver {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            },
+            Half::Sender if wakers.senders.iter().any(|known| known.will_wake(waker)) => {}
+            Half::Sender => wakers.senders.push(waker.clone()),
+        }
+    }
+
+    fn wake_those(&self, changed: Changed) {
+        let (receiver, senders) = {
+            let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let receiver = if changed.for_receiver { wakers.receiver.take() } else { None };
+            let senders = if changed.for_senders { std::mem::take(&mut wakers.senders) } else { Vec::new() };
+            (receiver, senders)
+        };
+        for waker in receiver.into_iter().chain(senders) {
+            waker.wake();
+        }
+    }
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_those(Changed { for_receiver: true, for_senders: true });
+    }
+}
+
+/// Which half polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    Receiver,
+    Sender,
+}
+
+pub(crate) fn split<T>(driver: Driver<T>, facts: Arc<Facts>) -> (MessageReceiver<T>, MessageSender<T>) {
+    let waiting = Arc::new(Waiting::default());
+    let waker = Waker::from(Arc::clone(&waiting));
+    let shared = Arc::new(Shared { driver: Mutex::new(driver), waiting, waker, facts });
+    (MessageReceiver { shared: Arc::clone(&shared), stream_ended: false }, MessageSender { shared })
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
+    /// Polls the connection for one half; the others are woken if something happened that they may wait for.
+    fn poll<R>(
+        &self,
+        half: Half,
+        cx: &mut Context<'_>,
+        operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        // Before anything is polled, or a wake-up could come too early and find nobody.
+        self.waiting.register(half, cx.waker());
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = operation(&mut driver, &mut Context::from_waker(&self.waker));
+        let changed = driver.take_changed();
+        drop(driver);
+        if changed.for_receiver || changed.for_senders {
+            self.waiting.wake_those(changed);
+        }
+        result
+    }
+
+    fn with<R>(&self, operation: impl FnOnce(&mut Driver<T>) -> R) -> R {
+        operation(&mut self.driver.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn information(&self) -> MessageWebSocketInformation {
+        MessageWebSocketInformation::new(Arc::clone(&self.facts), self.with(|driver| driver.statistics()))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> MessageReceiver<T> {
+    /// As [`MessageWebSocket::receive`](crate::MessageWebSocket::receive).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// Safe: what has arrived stays in the socket.
+    pub async fn receive(&mut self) -> Result<Option<Message>, Error> {
+        poll_fn(|cx| self.shared.poll(Half::Receiver, cx, poll_receive)).await
+    }
+
+    /// As [`MessageWebSocket::receive_part`](crate::MessageWebSocket::receive_part).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// Safe: what has arrived stays in the socket.
+    pub async fn receive_part(&mut self) -> Result<Option<MessagePart>, Error> {
+        poll_fn(|cx| self.shared.poll(Half::Receiver, cx, poll_receive_part)).await
+    }
+
+    /// How the connection was closed; `None` while it is open.
+    pub fn closed(&self) -> Option<Closed> {
+        self.shared.with(|driver| driver.closed().cloned())
+    }
+
+    /// What is known of the connection.
+    pub fn information(&self) -> MessageWebSocketInformation {
+        self.shared.information()
+    }
+}
+
+/// As the stream of [`MessageWebSocket`](crate::MessageWebSocket).
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageReceiver<T> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.stream_ended {
+            return Poll::Ready(None);
+        }
+        self.shared.poll(Half::Receiver, cx, poll_receive).map(|result| {
+            self.stream_ended = !matches!(result, Ok(Some(_)));
+            result.transpose()
+        })
+    }
+}
+
+impl<T> Clone for MessageSender<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
+    /// As [`MessageWebSocket::send`](crate::MessageWebSocket::send); messages of one task keep their order.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// Safe: dropped before the message is queued, nothing is sent; dropped later, any half goes on writing it.
+    pub async fn send(&self, message: impl Into<Outgoing<'_>>) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// As [`MessageWebSocket::feed`](crate::MessageWebSocket::feed).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// Safe: dropped before it returns, the message is not sent.
+    pub async fn feed(&self, message: impl Into<Outgoing<'_>>) -> Result<(), Error> {
+        let mut message = Some(message.into());
+        poll_fn(|cx| {
+            self.shared.poll(Half::Sender, cx, |driver, cx| {
+                // Room and queueing under one lock, or another sender could take the room.
+                driver.poll_room(cx).map(|room| {
+                    room.and_then(|()| message.take().map_or(Ok(()), |message| driver.queue(message)))
+                })
+            })
+        })
+        .await
+    }
+
+    /// As [`MessageWebSocket::flush`](crate::MessageWebSocket::flush): writes what all senders have queued.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// Safe: any half goes on.
+    pub async fn flush(&self) -> Result<(), Error> {
+        poll_fn(|cx| self.shared.poll(Half::Sender, cx, Driver::poll_flush)).await
+    }
+
+    /// As [`MessageWebSocket::ping`](crate::MessageWebSocket::ping).
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// Safe: the ping may have been sent, and its answer will be taken note of.
+    pub async fn ping(&self) -> Result<Duration, Error> {
+        let number = self.shared.with(Driver::queue_ping)?;
+        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_pong(cx, number))).await
+    }
+
+    /// As [`MessageWebSocket::close`](crate::MessageWebSocket::close). The receiver gets what came before, then `None`.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// Safe: the closing handshake has begun, and any half goes on with it.
+    pub async fn close(&self, code: CloseCode, reason: &str) -> Result<Closed, Error> {
+        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_close(cx, code, reason)))
+            .await
+    }
+
+    /// What is known of the connection.
+    pub fn information(&self) -> MessageWebSocketInformation {
+        self.shared.information()
+    }
+}
