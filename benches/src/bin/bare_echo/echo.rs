@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use wsduo_benches::frame::{self, Header};
 
-const SCRATCH: usize = 256 * 1024;
+/// Large enough that large messages come in few reads, which decides their cost.
+const SCRATCH: usize = 512 * 1024;
 
 thread_local! {
     /// What the connections of this thread read into and write from, within one poll.
