@@ -1,0 +1,92 @@
+//! Both sides of an opening handshake, as short as a reference may be.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sha1::{Digest as _, Sha1};
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// What a server appends to the key (RFC 6455 §1.3).
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// Any sixteen bytes will do; the example of RFC 6455 §1.3.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const MAX_HEAD: usize = 16 * 1024;
+/// How long a server may take to answer, generous because it may run under a profiler.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The `Sec-WebSocket-Accept` that belongs to `key`.
+pub fn accept_key(key: &str) -> String {
+    STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
+}
+
+/// Connects to `address` and returns the stream right after the response.
+///
+/// # Errors
+/// If the server cannot be reached, or answers with anything but 101 and the right accept key.
+pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    check(&read_head(&mut stream)?)?;
+    Ok(stream)
+}
+
+/// Reads up to the empty line. A server has nothing to say after it before we speak.
+fn read_head(stream: &mut TcpStream) -> io::Result<String> {
+    let mut head = Vec::new();
+    let mut buffer = [0; 1024];
+    while !head.ends_with(b"\r\n\r\n") {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 || head.len() > MAX_HEAD {
+            return Err(io::Error::other("the server did not finish its response"));
+        }
+        head.extend_from_slice(&buffer[..count]);
+    }
+    String::from_utf8(head).map_err(io::Error::other)
+}
+
+fn check(head: &str) -> io::Result<()> {
+    let accept = header(head, "sec-websocket-accept");
+    if head.starts_with("HTTP/1.1 101 ") && accept == Some(accept_key(KEY).as_str()) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "the server refused the handshake: {head:?}"
+    )))
+}
+
+/// The response to a request head, if that asks for a WebSocket at all.
+pub fn respond(head: &str) -> Option<String> {
+    let accept = accept_key(header(head, "sec-websocket-key")?);
+    Some(format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    ))
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(':'));
+    fields
+        .find(|(field, _)| field.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accept_key_is_that_of_the_specification() {
+        assert_eq!(accept_key(KEY), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn a_request_without_a_key_gets_no_response() {
+        assert_eq!(respond("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), None);
+    }
+}
