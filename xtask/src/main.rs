@@ -2,6 +2,8 @@
 //!
 //! This file knows the words of the command line; each command has a module of its own.
 
+mod conformance;
+mod examples;
 mod shell;
 mod tidy;
 
@@ -10,6 +12,9 @@ use std::process::ExitCode;
 use shell::Outcome;
 
 const USAGE: &str = "\
+cargo xtask conformance [server|client] [--fast|--medium|--whole] [--kosoku] [--store]
+                                          the Autobahn cases against our examples; both roles, --fast
+                                          --kosoku: the second runner   --store: keep the results (--whole only)
 cargo xtask tidy                          the repository's own rules";
 
 fn main() -> ExitCode {
@@ -30,9 +35,31 @@ fn dispatch(words: &[&str]) -> Outcome {
             println!("{USAGE}");
             Ok(())
         }
+        ["conformance", rest @ ..] => conformance::run(&conformance_plan(rest)?),
         ["tidy"] => tidy::run(),
         _ => Err(format!("cannot make sense of `{}`\n{USAGE}", words.join(" "))),
     }
+}
+
+fn conformance_plan(words: &[&str]) -> Outcome<conformance::Plan> {
+    use conformance::{Role, Runner, Set};
+    let mut plan = conformance::Plan::default();
+    for word in words {
+        match *word {
+            "server" => plan.roles = vec![Role::Server],
+            "client" => plan.roles = vec![Role::Client],
+            "--fast" => plan.set = Set::Fast,
+            "--medium" => plan.set = Set::Medium,
+            "--whole" => plan.set = Set::Whole,
+            "--kosoku" => plan.runner = Runner::Kosoku,
+            "--store" => plan.store = true,
+            _ => return Err(format!("conformance knows no `{word}`\n{USAGE}")),
+        }
+    }
+    if plan.store && plan.set != Set::Whole {
+        return Err("--store needs --whole: a stored table of half the cases says nothing".into());
+    }
+    Ok(plan)
 }
 
 #[cfg(test)]
@@ -49,5 +76,11 @@ mod tests {
         ] {
             assert!(dispatch(words).is_err(), "{words:?}");
         }
+    }
+
+    #[test]
+    fn results_are_stored_of_whole_runs_only() {
+        assert!(conformance_plan(&["server", "--fast", "--store"]).is_err());
+        assert!(conformance_plan(&["server", "--whole", "--store"]).is_ok());
     }
 }
