@@ -1,0 +1,289 @@
+//! Bytes on their way out: whole frames, in order, until the transport has taken them.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+use crate::frame::header::MAX_HEADER;
+use crate::frame::{Header, MaskingKey, Opcode};
+use crate::message::Payload;
+
+/// Payloads of at least this many bytes are queued by reference where they are owned and need no mask.
+const BY_REFERENCE: usize = 8 << 10;
+
+/// How far bytes already sent may pile up in front before they are removed.
+const COMPACT: usize = 64 << 10;
+
+/// Frames waiting to be written.
+///
+/// Headers and small payloads lie next to each other in one buffer, so that many frames leave in one
+/// write; large payloads are kept by reference and leave between them by a gathering write.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Headers and copied payloads; `..sent` has been written.
+    near: Vec<u8>,
+    sent: usize,
+    /// Payloads by reference, each with the position in `near` that it goes before.
+    /// Positions never decrease, and none is below `sent`.
+    far: VecDeque<(usize, Bytes)>,
+    /// Bytes ever queued and ever written.
+    total_queued: u64,
+    total_written: u64,
+}
+
+impl Output {
+    /// Bytes not yet written.
+    #[inline]
+    pub fn len(&self) -> usize {
+        // What waits fits in memory.
+        (self.total_queued - self.total_written) as usize
+    }
+
+    /// Whether all is written.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.total_queued == self.total_written
+    }
+
+    /// Bytes ever queued: the position of the end of the queue in the outgoing stream.
+    #[inline]
+    pub(super) fn end(&self) -> u64 {
+        self.total_queued
+    }
+
+    /// Bytes ever written.
+    #[inline]
+    pub(super) fn written(&self) -> u64 {
+        self.total_written
+    }
+
+    /// Queues one frame.
+    #[inline]
+    pub(super) fn push(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: Payload<'_>) {
+        let len = payload.as_slice().len();
+        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: len as u64 };
+        let before = self.near.len();
+        match payload {
+            Payload::Shared(bytes) if len >= BY_REFERENCE => self.push_large(&header, bytes),
+            payload => {
+                self.near.reserve(MAX_HEADER + len);
+                header.write(&mut self.near);
+                match key {
+                    Some(key) => key.append(payload.as_slice(), &mut self.near),
+                    None => self.near.extend_from_slice(payload.as_slice()),
+                }
+                self.total_queued += (self.near.len() - before) as u64;
+            }
+        }
+    }
+
+    #[cold]
+    fn push_large(&mut self, header: &Header, payload: Bytes) {
+        let before = self.near.len();
+        header.write(&mut self.near);
+        self.total_queued += (self.near.len() - before) as u64 + header.payload_len;
+        let payload = match header.masking_key {
+            None => payload,
+            // Nobody else holds the bytes: mask them where they are.
+            Some(key) => match payload.try_into_mut() {
+                Ok(mut own) => {
+                    key.apply(&mut own);
+                    own.freeze()
+                }
+                Err(shared) => {
+                    let mut copy = Vec::new();
+                    key.append(&shared, &mut copy);
+                    copy.into()
+                }
+            },
+        };
+        self.far.push_back((self.near.len(), payload));
+    }
+
+    /// What is to be written next, where it lies in one piece: all of it, unless a large payload waits.
+    #[inline]
+    pub fn contiguous(&self) -> Option<&[u8]> {
+        if self.far.is_empty() { Some(&self.near[self.sent..]) } else { None }
+    }
+
+    /// Fills `slices` with what is to be written next and returns how many were filled.
+    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        let mut at = self.sent;
+        let mut put = |bytes: &'a [u8]| {
+            if !bytes.is_empty() && filled < slices.len() {
+                slices[filled] = IoSlice::new(bytes);
+                filled += 1;
+            }
+        };
+        for (position, payload) in &self.far {
+            put(&self.near[at..*position]);
+            put(payload);
+            at = *position;
+        }
+        put(&self.near[at..]);
+        filled
+    }
+
+    /// Notes that the transport took the next `n` bytes.
+    ///
+    /// A transport that claims to have taken more than there was is not believed.
+    #[inline]
+    pub fn advance(&mut self, n: usize) {
+        let n = n.min(self.len());
+        self.total_written += n as u64;
+        if self.is_empty() {
+            self.near.clear();
+            self.sent = 0;
+            self.far.clear();
+        } else {
+            self.advance_partly(n);
+        }
+    }
+
+    fn advance_partly(&mut self, mut n: usize) {
+        while n > 0 {
+            let near_end = self.far.front().map_or(self.near.len(), |(position, _)| *position);
+            let near = n.min(near_end - self.sent);
+            self.sent += near;
+            n -= near;
+            if n == 0 {
+                break;
+            }
+            let Some((_, payload)) = self.far.front_mut() else {
+                break;
+            };
+            let far = n.min(payload.len());
+            bytes::Buf::advance(payload, far);
+            n -= far;
+            if payload.is_empty() {
+                self.far.pop_front();
+            }
+        }
+        if self.sent >= COMPACT && self.sent * 2 >= self.near.len() {
+            self.near.drain(..self.sent);
+            for (position, _) in &mut self.far {
+                *position -= self.sent;
+            }
+            self.sent = 0;
+        }
+    }
+
+    pub(super) fn lend_buffer(&mut self, buffer: impl FnOnce() -> Vec<u8>) {
+        if self.near.capacity() == 0 {
+            self.near = buffer();
+            self.near.clear();
+        }
+    }
+
+    pub(super) fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
+        (self.is_empty() && self.near.capacity() > 0).then(|| std::mem::take(&mut self.near))
+    }
+
+    /// Forgets all that was not written: the transport is gone.
+    pub(super) fn discard(&mut self) {
+        self.total_written = self.total_queued;
+        *self =
+            Self { total_queued: self.total_queued, total_written: self.total_written, ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &[u8] = b"small";
+
+    fn mixed() -> (Output, Vec<u8>) {
+        let large = Bytes::from(vec![7; BY_REFERENCE]);
+        let mut output = Output::default();
+        let mut expected = Vec::new();
+        for payload in [Payload::Borrowed(SMALL), Payload::Shared(large.clone()), Payload::Shared(large)] {
+            let header = Header {
+                fin: true,
+                rsv: 0,
+                opcode: Opcode::Binary,
+                masking_key: None,
+                payload_len: payload.as_slice().len() as u64,
+            };
+            header.write(&mut expected);
+            expected.extend_from_slice(payload.as_slice());
+            output.push(Opcode::Binary, true, None, payload);
+        }
+        (output, expected)
+    }
+
+    /// At most `limit` of the bytes to be written next.
+    fn gathered(output: &Output, limit: usize) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); 8];
+        let filled = output.gather(&mut slices);
+        let mut bytes = Vec::new();
+        for slice in &slices[..filled] {
+            bytes.extend_from_slice(&slice[..slice.len().min(limit - bytes.len())]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn frames_leave_in_order_however_little_is_taken_at_a_time() {
+        for step in [1, 2, 3, 5, 7, 100, BY_REFERENCE, BY_REFERENCE + 1, usize::MAX] {
+            let (mut output, expected) = mixed();
+            let mut written = Vec::new();
+            while !output.is_empty() {
+                let next = gathered(&output, step);
+                assert_eq!(next.len(), output.len().min(step));
+                written.extend_from_slice(&next);
+                output.advance(next.len());
+            }
+            assert!(written == expected, "{step} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn owned_large_payloads_are_not_copied() {
+        let payload = Bytes::from(vec![7; BY_REFERENCE]);
+        let address = payload.as_ptr();
+        for key in [None, Some(MaskingKey::new([1, 2, 3, 4]))] {
+            let mut output = Output::default();
+            let payload = if key.is_some() { Bytes::from(vec![7; BY_REFERENCE]) } else { payload.clone() };
+            let address = if key.is_some() { payload.as_ptr() } else { address };
+            output.push(Opcode::Binary, true, key, Payload::Shared(payload));
+            assert_eq!(output.far[0].1.as_ptr(), address);
+        }
+    }
+
+    #[test]
+    fn a_shared_payload_is_never_masked_in_place() {
+        let payload = Bytes::from(vec![7; BY_REFERENCE]);
+        let mut output = Output::default();
+        output.push(
+            Opcode::Binary,
+            true,
+            Some(MaskingKey::new([1, 2, 3, 4])),
+            Payload::Shared(payload.clone()),
+        );
+        assert!(payload.iter().all(|&byte| byte == 7));
+        assert_ne!(output.far[0].1[0], 7);
+    }
+
+    #[test]
+    fn a_transport_that_claims_too_much_is_not_believed() {
+        let (mut output, _) = mixed();
+        output.advance(usize::MAX);
+        assert!(output.is_empty());
+        output.advance(1);
+        assert_eq!(output.len(), 0);
+    }
+
+    #[test]
+    fn sent_bytes_do_not_pile_up() {
+        let mut output = Output::default();
+        for _ in 0..1000 {
+            output.push(Opcode::Binary, true, None, Payload::Borrowed(&[0; 1000]));
+            output.push(Opcode::Binary, true, None, Payload::Borrowed(&[0; 1000]));
+            output.advance(output.len() - 500);
+        }
+        assert!(output.near.capacity() < 4 * COMPACT, "{} bytes", output.near.capacity());
+    }
+}

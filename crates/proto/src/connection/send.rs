@@ -1,0 +1,162 @@
+//! Commands: what the caller wants sent, as frames in the order of the calls.
+
+use std::time::Instant;
+
+use super::state::State;
+use super::{CloseFrame, Connection};
+use crate::close::{CloseCode, Closed, Initiator, MAX_CLOSE_REASON};
+use crate::config::Role;
+use crate::error::CommandError;
+use crate::frame::{MaskingKey, MaskingKeys, Opcode};
+use crate::message::{MessageType, Outgoing, Payload};
+use crate::utf8::Utf8Validator;
+
+/// A message of which parts were sent.
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    message_type: MessageType,
+    utf8: Utf8Validator,
+}
+
+impl From<MessageType> for Opcode {
+    fn from(message_type: MessageType) -> Self {
+        match message_type {
+            MessageType::Text => Self::Text,
+            MessageType::Binary => Self::Binary,
+        }
+    }
+}
+
+impl Connection {
+    /// Queues a message as one frame.
+    ///
+    /// # Errors
+    /// [`CommandError::Closing`] after a close frame, [`CommandError::MessageUnfinished`] between the parts of another
+    /// message. Nothing is queued then.
+    #[inline]
+    pub fn send(&mut self, message: Outgoing<'_>, keys: &mut impl MaskingKeys) -> Result<(), CommandError> {
+        if self.state != State::Open || self.unfinished.is_some() {
+            return Err(self.why_not());
+        }
+        let key = self.key(keys);
+        self.output.push(message.message_type.into(), true, key, message.payload);
+        Ok(())
+    }
+
+    /// Queues a part of a message as a frame of its own: the first part begins the message, the one with `is_complete`
+    /// ends it (§5.4).
+    ///
+    /// # Errors
+    /// [`CommandError::Closing`] after a close frame; [`CommandError::MessageTypeChanged`] if the message begun is of
+    /// another type; [`CommandError::InvalidUtf8`] if text is not UTF-8, where characters may be cut between parts but
+    /// not left unfinished. Nothing is queued then.
+    pub fn send_part(
+        &mut self,
+        message_type: MessageType,
+        bytes: &[u8],
+        is_complete: bool,
+        keys: &mut impl MaskingKeys,
+    ) -> Result<(), CommandError> {
+        if self.state != State::Open {
+            return Err(CommandError::Closing);
+        }
+        let (opcode, mut utf8) = match &self.unfinished {
+            None => (message_type.into(), Utf8Validator::default()),
+            Some(begun) if begun.message_type == message_type => (Opcode::Continuation, begun.utf8),
+            Some(_) => return Err(CommandError::MessageTypeChanged),
+        };
+        if message_type == MessageType::Text
+            && (utf8.push(bytes).is_err() || (is_complete && !utf8.is_complete()))
+        {
+            return Err(CommandError::InvalidUtf8);
+        }
+        let key = self.key(keys);
+        self.output.push(opcode, is_complete, key, Payload::Borrowed(bytes));
+        self.unfinished = (!is_complete).then_some(Unfinished { message_type, utf8 });
+        Ok(())
+    }
+
+    /// The type of the message that [`send_part`](Self::send_part) began and did not end.
+    pub fn unfinished(&self) -> Option<MessageType> {
+        self.unfinished.as_ref().map(|begun| begun.message_type)
+    }
+
+    /// Queues a ping and returns its number, which [`Event::Pong`](super::Event::Pong) will name unless another ping is
+    /// sent first: the peer may answer the latest alone (§5.5.3).
+    ///
+    /// # Errors
+    /// [`CommandError::Closing`] after a close frame.
+    pub fn ping(&mut self, now: Instant, keys: &mut impl MaskingKeys) -> Result<u64, CommandError> {
+        if self.state != State::Open {
+            return Err(CommandError::Closing);
+        }
+        let number = self.timer.ping_sent(now);
+        let key = self.key(keys);
+        self.output.push(Opcode::Ping, true, key, Payload::Borrowed(&number.to_be_bytes()));
+        Ok(number)
+    }
+
+    /// Begins the closing handshake (§7.1.2): the close frame leaves after all that is queued.
+    ///
+    /// Does nothing if it has begun already. [`CloseCode::NO_STATUS`] sends a close frame without a code.
+    ///
+    /// # Errors
+    /// [`CommandError::CloseCode`] for a code that may not be sent, [`CommandError::CloseReasonTooLong`].
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), CommandError> {
+        let sent = (code != CloseCode::NO_STATUS).then_some(code);
+        if sent.is_some_and(|code| !code.is_sendable()) || (sent.is_none() && !reason.is_empty()) {
+            return Err(CommandError::CloseCode(code));
+        }
+        if reason.len() > MAX_CLOSE_REASON {
+            return Err(CommandError::CloseReasonTooLong(reason.len()));
+        }
+        if self.state == State::Open {
+            self.closed = Some(Box::new(Closed {
+                code,
+                reason: reason.to_owned(),
+                initiator: Initiator::Local,
+                clean: false,
+            }));
+            self.queue_close(sent, reason);
+            self.state = State::Closing;
+            self.timer.closing(&self.config);
+        }
+        Ok(())
+    }
+
+    pub(super) fn queue_close(&mut self, code: Option<CloseCode>, reason: &str) {
+        self.close_frame = Some(Box::new(CloseFrame { code, reason: reason.to_owned() }));
+    }
+
+    /// Queues the pong and the close frame, if it is their turn.
+    #[cold]
+    pub(super) fn queue_control(&mut self, keys: &mut impl MaskingKeys) {
+        if self.output.written() >= self.pong_end
+            && let Some(payload) = self.pong.take()
+        {
+            let key = self.key(keys);
+            self.output.push(Opcode::Pong, true, key, Payload::Borrowed(&payload));
+            self.pong_end = self.output.end();
+        }
+        if let Some(frame) = self.close_frame.take() {
+            self.pong = None; // nothing may follow the close frame
+            let mut body = Vec::new();
+            if let Some(code) = frame.code {
+                body.extend_from_slice(&code.number().to_be_bytes());
+                body.extend_from_slice(frame.reason.as_bytes());
+            }
+            let key = self.key(keys);
+            self.output.push(Opcode::Close, true, key, Payload::Borrowed(&body));
+        }
+    }
+
+    #[inline]
+    fn key(&self, keys: &mut impl MaskingKeys) -> Option<MaskingKey> {
+        (self.role == Role::Client).then(|| keys.next_key())
+    }
+
+    #[cold]
+    fn why_not(&self) -> CommandError {
+        if self.state == State::Open { CommandError::MessageUnfinished } else { CommandError::Closing }
+    }
+}

@@ -1,0 +1,591 @@
+//! The pump between a transport and a [`Connection`]: the only place that polls an open connection.
+//!
+//! Every operation is a `poll_` function that keeps its progress in the [`Driver`]; the futures over it have no state of
+//! their own and may be dropped at any time.
+//!
+//! The order within one poll: deliver what is there; write what is queued; read; look at the clock; wait. So queued
+//! frames leave before the task waits for anything, and a burst of messages costs one read and one write.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::io::IoSlice;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BufMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use wsduo_proto::{
+    CloseCode, Closed, CommandError, Config, Connection, Delivery, Event, MessageType, Outgoing, Role, TimedOut,
+};
+
+use super::alarm::Alarm;
+use super::input::Input;
+use super::keys::Keys;
+use super::scratch;
+use crate::error::{Error, ErrorKind};
+use crate::information::Statistics;
+
+/// How much is read ahead while only a sender is polled: enough to find the pings behind some data.
+const READ_AHEAD: usize = 64 << 10;
+
+/// Payloads of which at least this much is to come are read straight into the memory of their message.
+const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
+
+/// Most segments handed to one gathering write.
+const SEGMENTS: usize = 16;
+
+/// An open connection on its transport.
+#[derive(Debug)]
+pub(crate) struct Driver<T> {
+    transport: T,
+    connection: Connection,
+    input: Input,
+    alarm: Alarm,
+    phase: Phase,
+    /// Why the connection ended, unless it was closed cleanly.
+    failure: Option<Error>,
+    /// Why nothing can be written any more; what can still be read is read first.
+    write_failure: Option<Error>,
+    /// What was read while only a sender was polled.
+    ahead: VecDeque<Event<'static>>,
+    ahead_bytes: usize,
+    /// How the receiver wants its messages, as far as it has said.
+    delivery: Delivery,
+    /// The last operation was a flush too: nobody may be receiving, so flushes have to look at the input.
+    only_sending: bool,
+    /// The transport took bytes that it may still hold.
+    needs_flush: bool,
+    /// Something happened that another task than the one polling may wait for.
+    changed: bool,
+    latest_pong: u64,
+    round_trip_time: Option<Duration>,
+    bytes_received: u64,
+    bytes_sent: u64,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The close frame is being written.
+    Flushing,
+    /// A client waits for the server to end the transport (RFC 6455 §7.1.1).
+    AwaitingEnd,
+    ShuttingDown,
+    /// What still arrives is read and dropped, or the transport would be reset and our close frame lost.
+    Draining,
+    Done,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
+    pub(crate) fn new(transport: T, role: Role, config: Arc<Config>, behind_handshake: Vec<u8>) -> Self {
+        Self {
+            transport,
+            connection: Connection::new(role, config, Alarm::now()),
+            input: Input::new(behind_handshake),
+            alarm: Alarm::default(),
+            phase: Phase::Open,
+            failure: None,
+            write_failure: None,
+            ahead: VecDeque::new(),
+            ahead_bytes: 0,
+            delivery: Delivery::Whole,
+            only_sending: false,
+            needs_flush: false,
+            changed: false,
+            latest_pong: 0,
+            round_trip_time: None,
+            bytes_received: 0,
+            bytes_sent: 0,
+        }
+    }
+
+    pub(crate) fn closed(&self) -> Option<&Closed> {
+        if self.phase == Phase::Done { self.connection.closed() } else { None }
+    }
+
+    pub(crate) fn is_in_parts(&self) -> bool {
+        self.connection.is_in_parts()
+            || matches!(self.ahead.front(), Some(Event::Part { is_complete: false, .. }))
+    }
+
+    pub(crate) fn unfinished(&self) -> Option<MessageType> {
+        self.connection.unfinished()
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        Statistics {
+            messages_received: self.connection.messages_received(),
+            messages_sent: self.connection.messages_sent(),
+            bytes_received: self.bytes_received,
+            bytes_sent: self.bytes_sent,
+            round_trip_time: self.round_trip_time,
+        }
+    }
+
+    /// Whether something happened that another task may wait for; asking forgets it.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    // Receiving.
+
+    /// Hands data events to `take` until it returns something. `None`: the connection was closed cleanly.
+    ///
+    /// `take` may send on the connection it is given.
+    pub(crate) fn poll_take<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        delivery: Delivery,
+        mut take: impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
+    ) -> Poll<Result<Option<R>, Error>> {
+        self.delivery = delivery;
+        self.only_sending = false;
+        let result = self.pump(cx, delivery, &mut take);
+        self.park();
+        result
+    }
+
+    #[inline]
+    fn pump<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        delivery: Delivery,
+        take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
+    ) -> Poll<Result<Option<R>, Error>> {
+        loop {
+            if let Some(taken) = self.deliver(delivery, take) {
+                return Poll::Ready(Ok(Some(taken)));
+            }
+            if self.phase != Phase::Open {
+                ready!(self.poll_end(cx));
+                return Poll::Ready(self.outcome().map(|()| None));
+            }
+            let _ = self.poll_write(cx);
+            match self.poll_read(cx) {
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(event)) => {
+                    if let Some(taken) = take(&mut self.connection, event) {
+                        return Poll::Ready(Ok(Some(taken)));
+                    }
+                }
+                Poll::Pending if self.write_failure.is_some() => self.lost(None),
+                Poll::Pending if self.poll_clock(cx) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Delivers what was read, until `take` is content.
+    #[inline]
+    fn deliver<R>(
+        &mut self,
+        delivery: Delivery,
+        take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
+    ) -> Option<R> {
+        while let Some(event) = self.ahead.pop_front() {
+            self.ahead_bytes -= event_len(&event);
+            let taken = take(&mut self.connection, event);
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        while self.phase == Phase::Open {
+            let (consumed, event) = self.connection.receive(self.input.unread(), delivery);
+            let taken = match event {
+                None => {
+                    self.input.consume(consumed);
+                    return None;
+                }
+                Some(data @ (Event::Message(_) | Event::Part { .. })) => take(&mut self.connection, data),
+                Some(rare) => {
+                    let rare = rare.into_static();
+                    self.note(&rare);
+                    None
+                }
+            };
+            self.input.consume(consumed);
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        None
+    }
+
+    /// Takes note of an event that is not data.
+    #[cold]
+    fn note(&mut self, event: &Event<'static>) {
+        match event {
+            Event::Pong { number, sent } => {
+                self.latest_pong = *number;
+                self.round_trip_time = Some(Alarm::now().saturating_duration_since(*sent));
+            }
+            Event::Closed => self.phase = Phase::Flushing,
+            Event::Failed(error) => {
+                self.failure = Some((*error).into());
+                self.phase = Phase::Flushing;
+            }
+            Event::Message(_) | Event::Part { .. } => {}
+        }
+        self.changed = true;
+    }
+
+    /// Reads once: into the thread's buffer, or a large payload straight into the memory of its message, which may be
+    /// complete then.
+    #[inline]
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event<'static>>> {
+        let mut event = None;
+        let read = match self.connection.payload_buffer(READ_DIRECTLY) {
+            Some((payload, room)) if self.input.is_empty() => {
+                let mut target = payload.limit(room);
+                let read = ready!(pin!(self.transport.read_buf(&mut target)).poll(cx));
+                if let Ok(n) = read {
+                    event = self.connection.payload_read(n);
+                }
+                read
+            }
+            _ => ready!(self.input.poll_fill(&mut self.transport, cx)),
+        };
+        match read {
+            Ok(0) => self.lost(None),
+            Ok(n) => {
+                self.connection.heard();
+                self.bytes_received += n as u64;
+            }
+            Err(error) => self.lost(Some(error)),
+        }
+        Poll::Ready(event)
+    }
+
+    /// Gives back what the thread lends.
+    #[inline]
+    fn park(&mut self) {
+        self.input.park();
+        if let Some(buffer) = self.connection.reclaim_buffer() {
+            scratch::give_write_buffer(buffer);
+        }
+    }
+
+    // Sending.
+
+    /// Waits until there is room for another message in the queue.
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.phase != Phase::Open {
+            return Poll::Ready(Err(self.why_ended()));
+        }
+        if self.connection.is_full() { self.poll_flush(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Queues a message.
+    pub(crate) fn queue(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
+        self.connection.lend_buffer(scratch::take_write_buffer);
+        self.connection.send(message, &mut Keys).map_err(|error| self.refused(error))
+    }
+
+    /// Queues a part of a message.
+    pub(crate) fn queue_part(
+        &mut self,
+        message_type: MessageType,
+        bytes: &[u8],
+        is_complete: bool,
+    ) -> Result<(), Error> {
+        self.connection
+            .send_part(message_type, bytes, is_complete, &mut Keys)
+            .map_err(|error| self.refused(error))
+    }
+
+    fn refused(&self, error: CommandError) -> Error {
+        if error == CommandError::Closing { self.why_ended() } else { error.into() }
+    }
+
+    /// Writes all that is queued.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let result = self.flush(cx);
+        self.park();
+        result
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            if let Some(failure) = &self.failure {
+                return Poll::Ready(Err(failure.clone()));
+            }
+            let written = self.poll_write(cx);
+            if written.is_pending() || self.only_sending {
+                // Nobody may be receiving: pings still want their pongs, and the end has to be seen.
+                self.read_ahead(cx);
+                if written.is_ready() && self.connection.has_output() {
+                    continue;
+                }
+            }
+            self.only_sending = true;
+            match written {
+                Poll::Ready(result) => return Poll::Ready(result),
+                Poll::Pending if self.poll_clock(cx) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Writes what is queued, as far as the transport takes it.
+    #[inline]
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if !self.connection.has_output() && !self.needs_flush {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_write_queued(cx)
+    }
+
+    fn poll_write_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if let Some(failure) = &self.write_failure {
+            return Poll::Ready(Err(failure.clone()));
+        }
+        let transport = &mut self.transport;
+        let result = loop {
+            let output = self.connection.output(&mut Keys);
+            if output.is_empty() {
+                if !self.needs_flush {
+                    return Poll::Ready(Ok(()));
+                }
+                match ready!(Pin::new(&mut *transport).poll_flush(cx)) {
+                    Ok(()) => {
+                        self.needs_flush = false;
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(error) => break error,
+                }
+            }
+            let written = match output.contiguous() {
+                Some(bytes) => Pin::new(&mut *transport).poll_write(cx, bytes),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SEGMENTS];
+                    let filled = output.gather(&mut slices);
+                    Pin::new(&mut *transport).poll_write_vectored(cx, &slices[..filled])
+                }
+            };
+            match ready!(written) {
+                Ok(0) => break io::ErrorKind::WriteZero.into(),
+                Ok(n) => {
+                    output.advance(n);
+                    self.connection.wrote();
+                    self.bytes_sent += n as u64;
+                    self.needs_flush = true;
+                    // Whoever waits for room may go on.
+                    self.changed = true;
+                }
+                Err(error) => break error,
+            }
+        };
+        let failure = Error::lost(result);
+        self.write_failure = Some(failure.clone());
+        Poll::Ready(Err(failure))
+    }
+
+    /// Reads and keeps data for the receiver, within bounds, so that control frames are seen.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) {
+        while self.phase == Phase::Open && self.ahead_bytes < READ_AHEAD {
+            let (consumed, event) = self.connection.receive(self.input.unread(), self.delivery);
+            let event = event.map(Event::into_static);
+            self.input.consume(consumed);
+            let data = match event {
+                Some(data @ (Event::Message(_) | Event::Part { .. })) => Some(data),
+                Some(rare) => {
+                    self.note(&rare);
+                    continue;
+                }
+                None => match self.poll_read(cx) {
+                    Poll::Ready(event) => event,
+                    Poll::Pending => return,
+                },
+            };
+            if let Some(data) = data {
+                self.ahead_bytes += event_len(&data);
+                self.ahead.push_back(data);
+                self.changed = true;
+            }
+        }
+    }
+
+    // Pings.
+
+    /// Queues a ping: its number.
+    pub(crate) fn queue_ping(&mut self) -> Result<u64, Error> {
+        self.connection.ping(Alarm::now(), &mut Keys).map_err(|error| self.refused(error))
+    }
+
+    /// Waits for the answer to the ping of that number, or a later one.
+    pub(crate) fn poll_pong(&mut self, cx: &mut Context<'_>, number: u64) -> Poll<Result<Duration, Error>> {
+        let result = self.wait_for_pong(cx, number);
+        self.park();
+        result
+    }
+
+    fn wait_for_pong(&mut self, cx: &mut Context<'_>, number: u64) -> Poll<Result<Duration, Error>> {
+        loop {
+            if let (true, Some(time)) = (self.latest_pong >= number, self.round_trip_time) {
+                return Poll::Ready(Ok(time));
+            }
+            if self.phase != Phase::Open {
+                return Poll::Ready(Err(self.why_ended()));
+            }
+            let _ = self.poll_write(cx);
+            let before = self.bytes_received;
+            self.read_ahead(cx);
+            if self.latest_pong >= number || self.phase != Phase::Open {
+                continue;
+            }
+            if self.ahead_bytes >= READ_AHEAD {
+                return Poll::Ready(Err(Error::text(
+                    ErrorKind::Busy,
+                    format!("{} messages have to be received before the pong can be", self.ahead.len()),
+                )));
+            }
+            if self.bytes_received == before && !self.poll_clock(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    // Time.
+
+    /// Looks at the clock if it is time to. Whether it did: then there may be something to write, or an end.
+    #[inline]
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.alarm.poll(cx) && !self.connection.wants_look() {
+            return false;
+        }
+        self.look_at_clock();
+        true
+    }
+
+    #[cold]
+    fn look_at_clock(&mut self) {
+        let result = self.connection.look_at_clock(Alarm::now(), &mut Keys);
+        self.alarm.set(self.connection.next_look());
+        if let Err(timed_out) = result {
+            // A closing handshake that ran out of time is told by `Closed::clean`, after a failure by the failure.
+            if self.failure.is_none() && (timed_out != TimedOut::Close || !self.is_clean()) {
+                self.failure = Some(timed_out.into());
+            }
+            self.done();
+        }
+    }
+
+    // The end.
+
+    /// The transport ended, or failed.
+    #[cold]
+    fn lost(&mut self, error: Option<io::Error>) {
+        let failure = self.write_failure.take().unwrap_or_else(|| match error {
+            Some(error) => Error::lost(error),
+            None => Error::ended_without_close(),
+        });
+        self.failure = Some(failure);
+        self.done();
+    }
+
+    fn done(&mut self) {
+        self.connection.receive_end();
+        self.alarm.set(None);
+        self.phase = Phase::Done;
+        self.changed = true;
+    }
+
+    fn is_clean(&self) -> bool {
+        self.connection.closed().is_some_and(|closed| closed.clean)
+    }
+
+    /// Begins the closing handshake, if none has begun, and sees it to its end. Data that arrives is dropped.
+    pub(crate) fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        code: CloseCode,
+        reason: &str,
+    ) -> Poll<Result<Closed, Error>> {
+        // The arguments are checked whatever the state.
+        self.connection.close(code, reason)?;
+        self.changed = true;
+        self.ahead.clear();
+        self.ahead_bytes = 0;
+        // Parts are dropped as they come; a whole message would have to be put together first.
+        ready!(self.poll_take(cx, Delivery::Parts, |_, _| None::<()>)).ok();
+        Poll::Ready(match self.connection.closed() {
+            Some(closed) => Ok(closed.clone()),
+            None => Err(self.why_ended()),
+        })
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let progress = match self.phase {
+                Phase::Open | Phase::Done => return Poll::Ready(()),
+                Phase::Flushing => self.poll_write(cx).map(|_| {
+                    if self.is_clean() && self.connection.role() == Role::Client {
+                        Phase::AwaitingEnd
+                    } else {
+                        Phase::ShuttingDown
+                    }
+                }),
+                Phase::ShuttingDown => Pin::new(&mut self.transport)
+                    .poll_shutdown(cx)
+                    .map(|_| if self.is_clean() { Phase::Done } else { Phase::Draining }),
+                Phase::AwaitingEnd => self.poll_drain(cx).map(|()| Phase::ShuttingDown),
+                Phase::Draining => self.poll_drain(cx).map(|()| Phase::Done),
+            };
+            match progress {
+                Poll::Ready(Phase::Done) => self.done(),
+                Poll::Ready(phase) => self.phase = phase,
+                Poll::Pending => {
+                    if !self.poll_clock(cx) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads and drops what arrives until the transport ends.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let dropped = self.input.unread().len();
+            self.input.consume(dropped);
+            match ready!(self.input.poll_fill(&mut self.transport, cx)) {
+                Ok(n) if n > 0 => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// What the end is for a receiver: fine if clean, else its cause.
+    fn outcome(&self) -> Result<(), Error> {
+        match &self.failure {
+            Some(failure) => Err(failure.clone()),
+            None if self.is_clean() => Ok(()),
+            None => Err(Error::ended_without_close()),
+        }
+    }
+
+    /// Why nothing can be sent any more.
+    fn why_ended(&self) -> Error {
+        match (&self.failure, self.connection.closed()) {
+            (Some(failure), _) => failure.clone(),
+            (None, Some(closed)) => {
+                Error::text(ErrorKind::Closed, format!("nothing more can be sent: {closed}"))
+            }
+            (None, None) => CommandError::Closing.into(),
+        }
+    }
+}
+
+fn event_len(event: &Event<'_>) -> usize {
+    // The constant stands for what keeping an event costs, so that empty ones are not free.
+    const KEPT: usize = 64;
+    KEPT + match event {
+        Event::Message(message) => message.as_bytes().len(),
+        Event::Part { bytes, .. } => bytes.len(),
+        _ => 0,
+    }
+}

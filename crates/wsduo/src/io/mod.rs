@@ -1,0 +1,11 @@
+//! Where bytes meet a transport. For maintainers: only [`driver`] polls an open connection; only [`connect`] and
+//! [`handshake`] wait for anything before it is open.
+
+pub(crate) mod alarm;
+pub(crate) mod connect;
+pub(crate) mod driver;
+pub(crate) mod handshake;
+pub(crate) mod input;
+pub(crate) mod keys;
+pub(crate) mod scratch;
+pub(crate) mod transport;
