@@ -4,6 +4,7 @@
 
 mod conformance;
 mod examples;
+mod fuzz;
 mod shell;
 mod tidy;
 
@@ -15,6 +16,7 @@ const USAGE: &str = "\
 cargo xtask conformance [server|client] [--fast|--medium|--whole] [--kosoku] [--store]
                                           the Autobahn cases against our examples; both roles, --fast
                                           --kosoku: the second runner   --store: keep the results (--whole only)
+cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones, N seconds each (20)
 cargo xtask tidy                          the repository's own rules";
 
 fn main() -> ExitCode {
@@ -36,6 +38,8 @@ fn dispatch(words: &[&str]) -> Outcome {
             Ok(())
         }
         ["conformance", rest @ ..] => conformance::run(&conformance_plan(rest)?),
+        ["fuzz", "--seconds", seconds, targets @ ..] => fuzz::run_targets(whole_number(seconds)?, targets),
+        ["fuzz", targets @ ..] => fuzz::run_targets(fuzz::DEFAULT_SECONDS, targets),
         ["tidy"] => tidy::run(),
         _ => Err(format!("cannot make sense of `{}`\n{USAGE}", words.join(" "))),
     }
@@ -60,6 +64,11 @@ fn conformance_plan(words: &[&str]) -> Outcome<conformance::Plan> {
         return Err("--store needs --whole: a stored table of half the cases says nothing".into());
     }
     Ok(plan)
+}
+
+fn whole_number(word: &str) -> Outcome<u32> {
+    word.parse()
+        .map_err(|_| format!("`{word}` is not a whole number"))
 }
 
 #[cfg(test)]
