@@ -85,16 +85,9 @@ pub(crate) fn run(plan: &Plan) -> Outcome {
         return Err("results to store come from the suite itself, not from kosoku".into());
     }
     // A failure in one role does not hide the other.
-    let failed: Vec<String> = plan
-        .roles
-        .iter()
-        .filter_map(|role| run_role(plan, *role, &settings, &installed).err())
-        .collect();
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(failed.join("\n"))
-    }
+    let failed: Vec<String> =
+        plan.roles.iter().filter_map(|role| run_role(plan, *role, &settings, &installed).err()).collect();
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
 }
 
 fn run_role(plan: &Plan, role: Role, settings: &Settings, runner: &runner::Installed) -> Outcome {
@@ -117,12 +110,7 @@ fn run_role(plan: &Plan, role: Role, settings: &Settings, runner: &runner::Insta
             return Err(format!("{error}; see {}", report.display()));
         }
     };
-    println!(
-        "conformance {}, {}: {}",
-        role.name(),
-        plan.set.name(),
-        verdicts.summary()
-    );
+    println!("conformance {}, {}: {}", role.name(), plan.set.name(), verdicts.summary());
     for change in verdicts.changes(&verdicts::stored(role)?) {
         println!("  not as stored: {change}");
     }

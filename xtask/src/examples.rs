@@ -38,9 +38,7 @@ pub(crate) fn run_all() -> Outcome {
 pub(crate) fn release(name: &str) -> Outcome<PathBuf> {
     let examples = build(cargo().args(["build", "--release", "--package", "wsduo", "--example", name]))?;
     let found = examples.into_iter().find(|example| example.name == name);
-    found
-        .map(|example| example.executable)
-        .ok_or_else(|| format!("the build made no example {name}"))
+    found.map(|example| example.executable).ok_or_else(|| format!("the build made no example {name}"))
 }
 
 fn build(cargo: &mut Command) -> Outcome<Vec<Example>> {
@@ -51,15 +49,9 @@ fn build(cargo: &mut Command) -> Outcome<Vec<Example>> {
 /// The example that one of cargo's messages speaks of, if it does.
 fn example(line: &str) -> Option<Example> {
     let message: Value = serde_json::from_str(line).ok()?;
-    let is_example = message["target"]["kind"]
-        .as_array()?
-        .iter()
-        .any(|kind| kind == "example");
+    let is_example = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "example");
     let executable = Path::new(message["executable"].as_str()?).to_path_buf();
-    is_example.then_some(Example {
-        name: message["target"]["name"].as_str()?.into(),
-        executable,
-    })
+    is_example.then_some(Example { name: message["target"]["name"].as_str()?.into(), executable })
 }
 
 #[cfg(test)]
@@ -70,10 +62,7 @@ mod tests {
     fn only_examples_are_taken_from_what_cargo_says() {
         let line = r#"{"reason":"compiler-artifact","target":{"kind":["example"],"name":"echo"},"executable":"/t/echo"}"#;
         let found = example(line).expect("an example");
-        assert_eq!(
-            (found.name.as_str(), found.executable),
-            ("echo", PathBuf::from("/t/echo"))
-        );
+        assert_eq!((found.name.as_str(), found.executable), ("echo", PathBuf::from("/t/echo")));
         assert!(example(&line.replace("[\"example\"]", "[\"bin\"]")).is_none());
         assert!(example(&line.replace("\"/t/echo\"", "null")).is_none());
         assert!(example("Compiling…").is_none());

@@ -2,6 +2,7 @@
 //!
 //! This file knows the words of the command line; each command has a module of its own.
 
+mod ci;
 mod conformance;
 mod examples;
 mod fuzz;
@@ -13,6 +14,8 @@ use std::process::ExitCode;
 use shell::Outcome;
 
 const USAGE: &str = "\
+cargo xtask ci [STEP…]                    everything that CI checks, or only the named steps
+cargo xtask ci --list                     the steps and the command of each
 cargo xtask conformance [server|client] [--fast|--medium|--whole] [--kosoku] [--store]
                                           the Autobahn cases against our examples; both roles, --fast
                                           --kosoku: the second runner   --store: keep the results (--whole only)
@@ -37,6 +40,11 @@ fn dispatch(words: &[&str]) -> Outcome {
             println!("{USAGE}");
             Ok(())
         }
+        ["ci", "--list"] => {
+            ci::list();
+            Ok(())
+        }
+        ["ci", steps @ ..] => ci::run_steps(steps),
         ["conformance", rest @ ..] => conformance::run(&conformance_plan(rest)?),
         ["fuzz", "--seconds", seconds, targets @ ..] => fuzz::run_targets(whole_number(seconds)?, targets),
         ["fuzz", targets @ ..] => fuzz::run_targets(fuzz::DEFAULT_SECONDS, targets),

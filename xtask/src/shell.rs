@@ -15,9 +15,7 @@ pub(crate) type Outcome<T = ()> = Result<T, String>;
 pub(crate) fn root() -> PathBuf {
     // The variable, where cargo runs us, is right even when a target directory is shared by several checkouts.
     let own = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
-    Path::new(&own)
-        .parent()
-        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    Path::new(&own).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// `program`, to be run at the root with nothing on its standard input.
@@ -35,25 +33,19 @@ pub(crate) fn cargo() -> Command {
 /// Runs `command` to its end; anything but success is an error.
 pub(crate) fn run(command: &mut Command) -> Outcome {
     let name = name(command);
-    let status = command
-        .status()
-        .map_err(|error| format!("cannot start {name}: {error}"))?;
+    let status = command.status().map_err(|error| format!("cannot start {name}: {error}"))?;
     succeeded(&name, status)
 }
 
 /// As [`run`], but the program is ended, and that is an error, when it takes longer than `limit`.
 pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Outcome {
     let name = name(command);
-    let child = command
-        .spawn()
-        .map_err(|error| format!("cannot start {name}: {error}"))?;
+    let child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
     let mut child = Running(child);
     let end = Instant::now() + limit;
     while Instant::now() < end {
-        if let Some(status) = child
-            .0
-            .try_wait()
-            .map_err(|error| format!("cannot wait for {name}: {error}"))?
+        if let Some(status) =
+            child.0.try_wait().map_err(|error| format!("cannot wait for {name}: {error}"))?
         {
             return succeeded(&name, status);
         }
@@ -65,21 +57,15 @@ pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Outcome {
 /// Runs `command` and returns what it wrote to standard output.
 pub(crate) fn output(command: &mut Command) -> Outcome<String> {
     let name = name(command);
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("cannot start {name}: {error}"))?;
+    let output =
+        command.stderr(Stdio::inherit()).output().map_err(|error| format!("cannot start {name}: {error}"))?;
     succeeded(&name, output.status)?;
     String::from_utf8(output.stdout).map_err(|_| format!("the output of {name} is not UTF-8"))
 }
 
 /// Whether `command` can be started and succeeds; its output is thrown away.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// What cargo knows about the members of the workspace, without looking at their dependencies.
@@ -110,19 +96,11 @@ impl Drop for Running {
 }
 
 fn name(command: &Command) -> String {
-    Path::new(command.get_program())
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn succeeded(name: &str, status: ExitStatus) -> Outcome {
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{name} failed ({status})"))
-    }
+    if status.success() { Ok(()) } else { Err(format!("{name} failed ({status})")) }
 }
 
 #[cfg(test)]
@@ -144,15 +122,9 @@ mod tests {
 
     #[test]
     fn failure_names_the_program() {
+        assert!(run(&mut command("false")).unwrap_err().starts_with("false failed"));
         assert!(
-            run(&mut command("false"))
-                .unwrap_err()
-                .starts_with("false failed")
-        );
-        assert!(
-            run(&mut command("no-such-program"))
-                .unwrap_err()
-                .starts_with("cannot start no-such-program")
+            run(&mut command("no-such-program")).unwrap_err().starts_with("cannot start no-such-program")
         );
     }
 }

@@ -22,20 +22,14 @@ pub(crate) fn run() -> Outcome {
     for file in source_files()? {
         broken.extend(source::broken(&file));
     }
-    if broken.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("not tidy:\n  {}", broken.join("\n  ")))
-    }
+    if broken.is_empty() { Ok(()) } else { Err(format!("not tidy:\n  {}", broken.join("\n  "))) }
 }
 
 /// Every Rust file of ours.
 fn source_files() -> Outcome<Vec<SourceFile>> {
     let root = root();
-    let mut folders: Vec<PathBuf> = ["benches", "crates", "fuzz", "xtask"]
-        .iter()
-        .map(|name| root.join(name))
-        .collect();
+    let mut folders: Vec<PathBuf> =
+        ["benches", "crates", "fuzz", "xtask"].iter().map(|name| root.join(name)).collect();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for path in entries(&folder)? {
@@ -63,11 +57,7 @@ fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
 
 fn read(root: &Path, path: &Path) -> Outcome<SourceFile> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let path = path
-        .strip_prefix(root)
-        .unwrap_or(path)
-        .to_string_lossy()
-        .replace('\\', "/");
+    let path = path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/");
     Ok(SourceFile { path, text })
 }
 

@@ -34,23 +34,15 @@ impl EchoServer {
                 let _ = sender.send(line);
             }
         });
-        let line = receiver.recv_timeout(START_LIMIT).map_err(|_| {
-            format!(
-                "the echo server said nothing within {} seconds",
-                START_LIMIT.as_secs()
-            )
-        })?;
-        Ok(Self {
-            url: url(&line)?,
-            _process: process,
-        })
+        let line = receiver
+            .recv_timeout(START_LIMIT)
+            .map_err(|_| format!("the echo server said nothing within {} seconds", START_LIMIT.as_secs()))?;
+        Ok(Self { url: url(&line)?, _process: process })
     }
 }
 
 fn url(line: &str) -> Outcome<String> {
-    let url = line
-        .strip_prefix("listening on ")
-        .filter(|url| url.starts_with("ws://"));
+    let url = line.strip_prefix("listening on ").filter(|url| url.starts_with("ws://"));
     url.map(String::from)
         .ok_or_else(|| format!("the echo server began with `{line}`, not `listening on ws://…`"))
 }
@@ -61,10 +53,7 @@ mod tests {
 
     #[test]
     fn the_first_line_names_the_url() {
-        assert_eq!(
-            url("listening on ws://127.0.0.1:9/").unwrap(),
-            "ws://127.0.0.1:9/"
-        );
+        assert_eq!(url("listening on ws://127.0.0.1:9/").unwrap(), "ws://127.0.0.1:9/");
         assert!(url("listening on 127.0.0.1:9").is_err());
         assert!(url("ready").is_err());
     }

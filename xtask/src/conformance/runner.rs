@@ -53,10 +53,7 @@ fn install_autobahn(harness: PathBuf) -> Outcome<Installed> {
         None => target_directory()?.join("conformance"),
     };
     // What is installed already is kept, so this is quick from the second time on.
-    run(command("bash")
-        .arg(harness.join("setup.sh"))
-        .arg(&suite)
-        .arg("--no-browser"))?;
+    run(command("bash").arg(harness.join("setup.sh")).arg(&suite).arg("--no-browser"))?;
     Ok(Installed::Autobahn { harness, suite })
 }
 
@@ -68,14 +65,7 @@ fn install_kosoku(version: &str) -> Outcome<Installed> {
         println!("installing kosoku {version} in {}", folder.display());
         run(command("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
         let package = format!("kosoku=={version}");
-        run(command(&python).args([
-            "-m",
-            "pip",
-            "--disable-pip-version-check",
-            "-q",
-            "install",
-            &package,
-        ]))?;
+        run(command(&python).args(["-m", "pip", "--disable-pip-version-check", "-q", "install", &package]))?;
         std::fs::write(&finished, "").map_err(|error| format!("{}: {error}", finished.display()))?;
     }
     Ok(Installed::Kosoku { python })
@@ -124,9 +114,7 @@ fn autobahn(script: &Path, suite: &Path) -> Command {
 
 fn kosoku(python: &Path, role: &str) -> Command {
     let mut command = command(python);
-    command
-        .arg(root().join("xtask/conformance/run_kosoku.py"))
-        .arg(role);
+    command.arg(root().join("xtask/conformance/run_kosoku.py")).arg(role);
     command
 }
 

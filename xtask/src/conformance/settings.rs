@@ -39,17 +39,10 @@ impl Settings {
 
     fn parse(text: &str) -> Outcome<Self> {
         let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let kosoku = value["kosoku"]
-            .as_str()
-            .ok_or("`kosoku` must be a version")?
-            .into();
+        let kosoku = value["kosoku"].as_str().ok_or("`kosoku` must be a version")?.into();
         let excluded = value["excluded"].as_array().ok_or("`excluded` must be a list")?;
         let excluded = excluded.iter().map(Excluded::parse).collect::<Outcome<_>>()?;
-        let settings = Self {
-            kosoku,
-            excluded,
-            sets: value["sets"].clone(),
-        };
+        let settings = Self { kosoku, excluded, sets: value["sets"].clone() };
         for set in [Set::Fast, Set::Medium, Set::Whole] {
             patterns(&settings.sets[set.name()]).map_err(|error| format!("set `{}`: {error}", set.name()))?;
         }
@@ -59,34 +52,21 @@ impl Settings {
     /// Every pattern that a run of `set` leaves out.
     pub(super) fn exclude(&self, set: Set) -> Vec<String> {
         let always = self.excluded.iter().flat_map(|excluded| excluded.cases.clone());
-        always
-            .chain(patterns(&self.sets[set.name()]).unwrap_or_default())
-            .collect()
+        always.chain(patterns(&self.sets[set.name()]).unwrap_or_default()).collect()
     }
 }
 
 impl Excluded {
     fn parse(value: &Value) -> Outcome<Self> {
         let reason = value["reason"].as_str().filter(|reason| !reason.is_empty());
-        let reason = reason
-            .ok_or("each entry of `excluded` must have a `reason`")?
-            .into();
-        Ok(Self {
-            cases: patterns(&value["cases"])?,
-            reason,
-        })
+        let reason = reason.ok_or("each entry of `excluded` must have a `reason`")?.into();
+        Ok(Self { cases: patterns(&value["cases"])?, reason })
     }
 }
 
 fn patterns(value: &Value) -> Outcome<Vec<String>> {
     let list = value.as_array().ok_or("must be a list of case patterns")?;
-    list.iter()
-        .map(|one| {
-            one.as_str()
-                .map(String::from)
-                .ok_or("a pattern must be a string".into())
-        })
-        .collect()
+    list.iter().map(|one| one.as_str().map(String::from).ok_or("a pattern must be a string".into())).collect()
 }
 
 #[cfg(test)]

@@ -38,9 +38,7 @@ struct Verdict {
 impl Verdict {
     /// NON-STRICT is not fine: we promise the strict reading.
     fn is_fine(&self) -> bool {
-        [&self.behaviour, &self.close]
-            .into_iter()
-            .all(|word| word == "OK" || word == "INFORMATIONAL")
+        [&self.behaviour, &self.close].into_iter().all(|word| word == "OK" || word == "INFORMATIONAL")
     }
 }
 
@@ -73,26 +71,15 @@ impl Verdicts {
     fn parse(expected: &str, index: &str) -> Outcome<Self> {
         let json =
             |text: &str| serde_json::from_str::<Value>(text).map_err(|error| format!("the report: {error}"));
-        let mut run = Self {
-            expected: BTreeSet::new(),
-            verdicts: BTreeMap::new(),
-        };
+        let mut run = Self { expected: BTreeSet::new(), verdicts: BTreeMap::new() };
         for case in json(expected)?.as_array().into_iter().flatten() {
-            run.expected
-                .insert(Case::parse(case.as_str().unwrap_or_default())?);
+            run.expected.insert(Case::parse(case.as_str().unwrap_or_default())?);
         }
         // The outer level is the name of the peer.
-        for peer in json(index)?
-            .as_object()
-            .into_iter()
-            .flat_map(|peers| peers.values())
-        {
+        for peer in json(index)?.as_object().into_iter().flat_map(|peers| peers.values()) {
             for (case, verdict) in peer.as_object().into_iter().flatten() {
                 let word = |key: &str| verdict[key].as_str().unwrap_or("no verdict").to_owned();
-                let verdict = Verdict {
-                    behaviour: word("behavior"),
-                    close: word("behaviorClose"),
-                };
+                let verdict = Verdict { behaviour: word("behavior"), close: word("behaviorClose") };
                 run.verdicts.insert(Case::parse(case)?, verdict);
             }
         }
@@ -121,11 +108,7 @@ impl Verdicts {
             *closes.entry(&verdict.close).or_default() += 1;
         }
         let counts = |counts: BTreeMap<&str, usize>| {
-            counts
-                .iter()
-                .map(|(word, count)| format!("{count} {word}"))
-                .collect::<Vec<_>>()
-                .join(", ")
+            counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
         };
         format!(
             "{} of {} cases run: {}; close: {}",
@@ -182,10 +165,7 @@ fn parse_table(text: &str) -> Outcome<Stored> {
         let [case, behaviour, close] = line.split('\t').collect::<Vec<_>>()[..] else {
             return Err(format!("stored results: cannot make sense of `{line}`"));
         };
-        let verdict = Verdict {
-            behaviour: behaviour.into(),
-            close: close.into(),
-        };
+        let verdict = Verdict { behaviour: behaviour.into(), close: close.into() };
         stored.0.insert(Case::parse(case)?, verdict);
     }
     Ok(stored)
@@ -199,10 +179,7 @@ mod tests {
         let cases: serde_json::Map<String, Value> = verdicts
             .iter()
             .map(|(case, behaviour, close)| {
-                (
-                    (*case).into(),
-                    serde_json::json!({"behavior": behaviour, "behaviorClose": close}),
-                )
+                ((*case).into(), serde_json::json!({"behavior": behaviour, "behaviorClose": close}))
             })
             .collect();
         let index = serde_json::json!({ "wsduo": cases });
@@ -217,36 +194,22 @@ mod tests {
             ("10.1.1", "OK", "INFORMATIONAL"),
         ]);
         assert!(good.bad().is_empty(), "{:?}", good.bad());
-        let bad = run(&[
-            ("1.1.1", "NON-STRICT", "OK"),
-            ("1.1.2", "OK", "UNCLEAN"),
-            ("10.1.1", "FAILED", "OK"),
-        ]);
+        let bad =
+            run(&[("1.1.1", "NON-STRICT", "OK"), ("1.1.2", "OK", "UNCLEAN"), ("10.1.1", "FAILED", "OK")]);
         assert_eq!(bad.bad().len(), 3);
     }
 
     #[test]
     fn a_case_that_did_not_run_is_bad() {
-        assert_eq!(
-            run(&[("1.1.1", "OK", "OK"), ("1.1.2", "OK", "OK")]).bad(),
-            ["10.1.1: did not run"]
-        );
+        assert_eq!(run(&[("1.1.1", "OK", "OK"), ("1.1.2", "OK", "OK")]).bad(), ["10.1.1: did not run"]);
         assert_eq!(Verdicts::parse("[]", "{}").unwrap().bad(), ["no case was chosen"]);
     }
 
     #[test]
     fn the_table_is_in_the_order_of_numbers_and_can_be_read_back() {
-        let run = run(&[
-            ("10.1.1", "OK", "OK"),
-            ("1.1.2", "OK", "OK"),
-            ("1.1.1", "OK", "INFORMATIONAL"),
-        ]);
+        let run = run(&[("10.1.1", "OK", "OK"), ("1.1.2", "OK", "OK"), ("1.1.1", "OK", "INFORMATIONAL")]);
         let table = run.table(Role::Server, "Autobahn");
-        let cases: Vec<&str> = table
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split('\t').next())
-            .collect();
+        let cases: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
         assert_eq!(cases, ["1.1.1", "1.1.2", "10.1.1"]);
         assert!(run.changes(&parse_table(&table).unwrap()).is_empty());
     }

@@ -48,20 +48,8 @@ const NOT_IN_THE_CORE: &[&str] = &[
 pub(super) fn broken() -> Outcome<Vec<String>> {
     let mut broken = Vec::new();
     // Offline and for this platform only: whoever runs this has built the workspace, and so has what it takes.
-    let arguments = [
-        "tree",
-        "--offline",
-        "--package",
-        "wsduo-proto",
-        "--all-features",
-        "--edges",
-        "no-dev",
-    ];
-    let tree = output(
-        cargo()
-            .args(arguments)
-            .args(["--prefix", "none", "--format", "{p}"]),
-    )?;
+    let arguments = ["tree", "--offline", "--package", "wsduo-proto", "--all-features", "--edges", "no-dev"];
+    let tree = output(cargo().args(arguments).args(["--prefix", "none", "--format", "{p}"]))?;
     broken.extend(in_the_core(&tree).map(|name| {
         format!("wsduo-proto depends on {name} (cargo tree -p wsduo-proto -e no-dev -i {name}): the core takes time, chance and bytes as arguments")
     }));
@@ -81,30 +69,21 @@ fn in_the_core(tree: &str) -> impl Iterator<Item = &str> {
 fn in_manifest(package: &Value) -> Outcome<Vec<String>> {
     let mut broken = Vec::new();
     let name = package["name"].as_str().unwrap_or_default();
-    let path = package["manifest_path"]
-        .as_str()
-        .ok_or("cargo metadata gives a package without a manifest")?;
+    let path =
+        package["manifest_path"].as_str().ok_or("cargo metadata gives a package without a manifest")?;
     let manifest = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     if !inherits_lints(&manifest) {
-        broken.push(format!(
-            "{name} does not inherit the workspace's lints ([lints] workspace = true)"
-        ));
+        broken.push(format!("{name} does not inherit the workspace's lints ([lints] workspace = true)"));
     }
     let mut dependencies = package["dependencies"].as_array().into_iter().flatten();
     if dependencies.any(|dependency| dependency["name"] == "wsduo-cli") {
-        broken.push(format!(
-            "{name} depends on wsduo-cli: nothing may, code for others goes to wsduo"
-        ));
+        broken.push(format!("{name} depends on wsduo-cli: nothing may, code for others goes to wsduo"));
     }
     Ok(broken)
 }
 
 fn inherits_lints(manifest: &str) -> bool {
-    let mut lines = manifest
-        .lines()
-        .map(str::trim)
-        .skip_while(|line| *line != "[lints]")
-        .skip(1);
+    let mut lines = manifest.lines().map(str::trim).skip_while(|line| *line != "[lints]").skip(1);
     lines.find(|line| !line.is_empty()) == Some("workspace = true")
 }
 
@@ -121,9 +100,7 @@ mod tests {
 
     #[test]
     fn lints_must_be_inherited() {
-        assert!(inherits_lints(
-            "[package]\nname = \"x\"\n\n[lints]\nworkspace = true\n"
-        ));
+        assert!(inherits_lints("[package]\nname = \"x\"\n\n[lints]\nworkspace = true\n"));
         assert!(!inherits_lints("[package]\nworkspace = true\n"));
         assert!(!inherits_lints("[lints]\n[dependencies]\nworkspace = true\n"));
     }

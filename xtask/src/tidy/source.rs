@@ -6,15 +6,8 @@ use super::SourceFile;
 const LINE_LIMIT: usize = 900;
 
 /// Paths that the core's own code must not name: sockets, files, threads and clocks belong to whoever drives it.
-const NOT_IN_THE_CORE: [&str; 7] = [
-    "Instant::now",
-    "SystemTime",
-    "std::env",
-    "std::fs",
-    "std::net",
-    "std::process",
-    "std::thread",
-];
+const NOT_IN_THE_CORE: [&str; 7] =
+    ["Instant::now", "SystemTime", "std::env", "std::fs", "std::net", "std::process", "std::thread"];
 
 /// Every rule of this module that `file` breaks.
 pub(super) fn broken(file: &SourceFile) -> Vec<String> {
@@ -84,10 +77,7 @@ mod tests {
     use super::*;
 
     fn check(path: &str, text: &str, expected: &[&str]) {
-        let file = SourceFile {
-            path: path.into(),
-            text: text.into(),
-        };
+        let file = SourceFile { path: path.into(), text: text.into() };
         let broken = broken(&file);
         assert_eq!(broken.len(), expected.len(), "{broken:?}");
         for (broken, expected) in broken.iter().zip(expected) {
@@ -98,11 +88,7 @@ mod tests {
     #[test]
     fn a_file_says_what_it_is_first() {
         check("crates/cli/src/main.rs", "//! The command.\nfn main() {}", &[]);
-        check(
-            "crates/cli/src/main.rs",
-            "use std::fs;\n//! The command.",
-            &["module doc"],
-        );
+        check("crates/cli/src/main.rs", "use std::fs;\n//! The command.", &["module doc"]);
     }
 
     #[test]
@@ -116,36 +102,16 @@ mod tests {
         let core = "crates/proto/src/connection.rs";
         check(core, "//! x\nuse std::time::{Duration, Instant};", &[]);
         check(core, "//! x\nlet now = Instant :: now();", &["Instant::now"]);
-        check(
-            core,
-            "//! x\nuse std::{collections::{BTreeMap, VecDeque}, net::TcpStream};",
-            &["std::net"],
-        );
-        check(
-            core,
-            "//! x\nuse std::{thread, time::SystemTime};",
-            &["SystemTime", "std::thread"],
-        );
+        check(core, "//! x\nuse std::{collections::{BTreeMap, VecDeque}, net::TcpStream};", &["std::net"]);
+        check(core, "//! x\nuse std::{thread, time::SystemTime};", &["SystemTime", "std::thread"]);
         check("crates/wsduo/src/lib.rs", "//! x\nuse std::net::TcpStream;", &[]);
     }
 
     #[test]
     fn comments_and_tests_of_the_core_may_speak_of_clocks() {
         let core = "crates/proto/src/connection.rs";
-        check(
-            core,
-            "//! Runs over std::net too.\n/// Not Instant::now.\nfn f() {} // std::fs",
-            &[],
-        );
-        check(
-            core,
-            "//! x\n#[cfg(test)]\nmod tests { fn f() { Instant::now(); } }",
-            &[],
-        );
-        check(
-            "crates/proto/src/connection/tests.rs",
-            "//! x\nlet begin = Instant::now();",
-            &[],
-        );
+        check(core, "//! Runs over std::net too.\n/// Not Instant::now.\nfn f() {} // std::fs", &[]);
+        check(core, "//! x\n#[cfg(test)]\nmod tests { fn f() { Instant::now(); } }", &[]);
+        check("crates/proto/src/connection/tests.rs", "//! x\nlet begin = Instant::now();", &[]);
     }
 }
