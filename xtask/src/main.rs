@@ -75,8 +75,7 @@ fn conformance_plan(words: &[&str]) -> Outcome<conformance::Plan> {
 }
 
 fn whole_number(word: &str) -> Outcome<u32> {
-    word.parse()
-        .map_err(|_| format!("`{word}` is not a whole number"))
+    word.parse().map_err(|_| format!("`{word}` is not a whole number"))
 }
 
 #[cfg(test)]
