@@ -1,0 +1,23 @@
+//! What the fuzz targets check, as plain functions: each takes any bytes and panics if a promise is broken.
+//!
+//! `cargo fuzz` feeds them inputs of its own; `tests/replay.rs` feeds them the stored ones.
+
+#![forbid(unsafe_code)]
+
+pub mod connection;
+pub mod decoder;
+pub mod handshake_request;
+pub mod handshake_response;
+mod naive;
+mod splits;
+
+/// Takes any input, and panics if a promise is broken.
+pub type Check = fn(&[u8]);
+
+/// Every check, by the name of its fuzz target.
+pub const TARGETS: [(&str, Check); 4] = [
+    ("connection", connection::run),
+    ("decoder", decoder::run),
+    ("handshake_request", handshake_request::run),
+    ("handshake_response", handshake_response::run),
+];
