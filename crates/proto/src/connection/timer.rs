@@ -43,7 +43,9 @@ pub(super) struct Timer {
     heard_at: Instant,
     wrote_at: Instant,
     /// The latest ping, until it is answered: its number and when it was sent.
-    ping: Option<(u64, Instant)>,
+    unanswered: Option<(u64, Instant)>,
+    /// When it was sent, until anything is heard, which proves as much as the pong: for the deadline.
+    ping: Option<Instant>,
     pings: u64,
     /// What the closing handshake may take, until the next look makes a deadline of it.
     closing: Option<Duration>,
@@ -60,6 +62,7 @@ impl Timer {
             output_waited: false,
             heard_at: now,
             wrote_at: now,
+            unanswered: None,
             ping: None,
             pings: 0,
             closing: None,
@@ -93,14 +96,16 @@ impl Timer {
     /// Numbers the ping that is sent now.
     pub(super) fn ping_sent(&mut self, now: Instant) -> u64 {
         self.pings += 1;
-        self.ping = Some((self.pings, now));
+        self.unanswered = Some((self.pings, now));
+        self.ping = Some(now);
         self.next = None;
         self.pings
     }
 
     /// Matches a pong to the latest ping: when that was sent.
     pub(super) fn pong_received(&mut self, number: u64) -> Option<Instant> {
-        let (_, sent) = self.ping.take_if(|(latest, _)| *latest == number)?;
+        let (_, sent) = self.unanswered.take_if(|(latest, _)| *latest == number)?;
+        self.ping = None;
         Some(sent)
     }
 
@@ -176,6 +181,6 @@ impl Timer {
     }
 
     fn silent_since(&self) -> Instant {
-        self.ping.map_or(self.heard_at, |(_, sent)| sent.max(self.heard_at))
+        self.ping.map_or(self.heard_at, |sent| sent.max(self.heard_at))
     }
 }
