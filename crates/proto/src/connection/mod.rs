@@ -44,9 +44,9 @@ pub struct Connection {
     output: Output,
     /// The message of which parts were sent, until its end.
     unfinished: Option<Unfinished>,
-    /// The answer to the latest ping, until it is queued: one slot, so that pings cannot pile up.
-    pong: Option<Vec<u8>>,
-    /// Where the last pong queued ends in the outgoing stream. The next waits until that is written.
+    /// The payloads of pings not yet answered, at most [`MAX_PONGS`], so that pings cannot pile up.
+    pongs: Vec<Vec<u8>>,
+    /// Where the last pong queued ends in the outgoing stream. The next ones wait until that is written.
     pong_end: u64,
     /// The close frame, until it is queued.
     close_frame: Option<Box<CloseFrame>>,
@@ -56,6 +56,10 @@ pub struct Connection {
     messages_received: u64,
     messages_sent: u64,
 }
+
+/// Most pings that wait for their pongs. Of more, the latest takes the place of the one before it: only that has to be
+/// answered (§5.5.3).
+const MAX_PONGS: usize = 16;
 
 #[derive(Debug)]
 struct CloseFrame {
@@ -124,7 +128,7 @@ impl Connection {
             incoming: Incoming::default(),
             output: Output::default(),
             unfinished: None,
-            pong: None,
+            pongs: Vec::new(),
             pong_end: 0,
             close_frame: None,
             closed: None,
@@ -181,7 +185,7 @@ impl Connection {
     /// Bytes that are queued or will be, counting control frames that wait for their turn.
     #[inline]
     pub fn has_output(&self) -> bool {
-        !self.output.is_empty() || self.pong.is_some() || self.close_frame.is_some()
+        !self.output.is_empty() || !self.pongs.is_empty() || self.close_frame.is_some()
     }
 
     /// Bytes queued and not written.
@@ -218,7 +222,7 @@ impl Connection {
         }
         self.state = State::Ended;
         self.incoming = Incoming::default();
-        self.pong = None;
+        self.pongs = Vec::new();
         self.close_frame = None;
         self.output.discard();
     }
@@ -253,7 +257,7 @@ impl Connection {
     /// [`wrote`](Self::wrote).
     #[inline]
     pub fn output(&mut self, keys: &mut impl MaskingKeys) -> &mut Output {
-        if self.pong.is_some() || self.close_frame.is_some() {
+        if !self.pongs.is_empty() || self.close_frame.is_some() {
             self.queue_control(keys);
         }
         &mut self.output

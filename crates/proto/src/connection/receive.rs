@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::state::State;
-use super::{Connection, Delivery, Event};
+use super::{Connection, Delivery, Event, MAX_PONGS};
 use crate::close::{CloseCode, Closed, Initiator};
 use crate::config::{Config, Role};
 use crate::error::ProtocolError;
@@ -442,10 +442,10 @@ impl Connection {
     fn control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<Option<Found>, ProtocolError> {
         match opcode {
             Opcode::Ping => {
-                // §5.5.3: of several pings only the latest has to be answered. A pong nobody takes must not
-                // queue up behind another.
+                // Pongs that nobody takes must not pile up.
                 if self.state == State::Open {
-                    self.pong = Some(payload.to_vec());
+                    self.pongs.truncate(MAX_PONGS - 1);
+                    self.pongs.push(payload.to_vec());
                 }
                 Ok(None)
             }
@@ -479,7 +479,7 @@ impl Connection {
             }
         }
         self.incoming = Incoming::default();
-        self.pong = None;
+        self.pongs = Vec::new();
         self.state = State::Ended;
         self.timer.ended(&self.config);
     }
@@ -494,7 +494,7 @@ impl Connection {
         }
         self.closed = Some(Box::new(Closed { code, reason, initiator: Initiator::Local, clean: false }));
         self.incoming = Incoming::default();
-        self.pong = None;
+        self.pongs = Vec::new();
         self.state = State::Ended;
         self.timer.ended(&self.config);
     }

@@ -130,18 +130,18 @@ impl Connection {
         self.close_frame = Some(Box::new(CloseFrame { code, reason: reason.to_owned() }));
     }
 
-    /// Queues the pong and the close frame, if it is their turn.
+    /// Queues the pongs and the close frame, if it is their turn.
     #[cold]
     pub(super) fn queue_control(&mut self, keys: &mut impl MaskingKeys) {
-        if self.output.written() >= self.pong_end
-            && let Some(payload) = self.pong.take()
-        {
-            let key = self.key(keys);
-            self.output.push(Opcode::Pong, true, key, Payload::Borrowed(&payload));
+        if self.output.written() >= self.pong_end && !self.pongs.is_empty() {
+            for payload in std::mem::take(&mut self.pongs) {
+                let key = self.key(keys);
+                self.output.push(Opcode::Pong, true, key, Payload::Borrowed(&payload));
+            }
             self.pong_end = self.output.end();
         }
         if let Some(frame) = self.close_frame.take() {
-            self.pong = None; // nothing may follow the close frame
+            self.pongs = Vec::new(); // nothing may follow the close frame
             let mut body = Vec::new();
             if let Some(code) = frame.code {
                 body.extend_from_slice(&code.number().to_be_bytes());
