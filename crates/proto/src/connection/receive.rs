@@ -93,7 +93,9 @@ impl Content {
         match self {
             Self::Text(text, _) if len == 0 => text.reserve_exact(wanted),
             Self::Text(text, _) => text.reserve(wanted),
-            Self::Binary(bytes) if len == 0 || announced as u64 == remaining => bytes.reserve_exact(wanted),
+            Self::Binary(bytes) if len == 0 || announced as u64 == remaining => {
+                bytes.reserve_exact(wanted);
+            }
             Self::Binary(bytes) => bytes.reserve(wanted),
         }
     }
@@ -158,6 +160,14 @@ impl Incoming {
     /// Whether a message was begun and parts of it handed out.
     pub(super) fn is_in_parts(&self) -> bool {
         self.message.as_ref().is_some_and(|message| message.in_parts)
+    }
+
+    /// What was kept of a message that is wanted in parts from now on.
+    fn kept_part(&mut self) -> Option<Found> {
+        let message = self.message.as_mut().filter(|message| !message.in_parts)?;
+        let kept = message.content.take_kept();
+        message.in_parts = !kept.is_empty();
+        message.in_parts.then(|| Found::KeptPart(message.content.message_type(), kept))
     }
 }
 
@@ -295,6 +305,11 @@ impl Connection {
             *at = input.len();
             return Ok(Some(Found::Nothing));
         }
+        if delivery == Delivery::Parts
+            && let Some(kept) = self.incoming.kept_part()
+        {
+            return Ok(Some(kept));
+        }
         if self.incoming.frame.is_some() {
             return self.payload(input, at, delivery);
         }
@@ -388,14 +403,8 @@ impl Connection {
             match delivery {
                 // The frame may have begun while parts were wanted.
                 Delivery::Whole => message.check_limits(&self.config)?,
-                Delivery::Parts => {
-                    let kept = message.content.take_kept();
-                    // An empty fragment tells nothing unless it ends the message.
-                    message.in_parts = !kept.is_empty() || len > 0 || (frame.remaining == 0 && frame.fin);
-                    if !kept.is_empty() {
-                        return Ok(Some(Found::KeptPart(message.content.message_type(), kept)));
-                    }
-                }
+                // An empty fragment tells nothing unless it ends the message.
+                Delivery::Parts => message.in_parts = len > 0 || (frame.remaining == 0 && frame.fin),
             }
         }
         if len == 0 && frame.remaining > 0 {

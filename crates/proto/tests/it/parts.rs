@@ -71,6 +71,23 @@ fn switching_to_parts_in_a_message_loses_nothing() {
 }
 
 #[test]
+fn what_was_kept_is_handed_out_as_soon_as_parts_are_asked_for() {
+    for (frames, kept) in [
+        ("01 05 'hel'", "'hel'"),
+        ("01 03 'hel'", "'hel'"),
+        ("01 03 'a' e2 82", "'a' e2 82"),
+        ("02 01 'h'  00 00  00 02 'el'", "'hel'"),
+    ] {
+        for role in ROLES {
+            let mut end = end(role);
+            end.receive(&incoming(role, &wire(frames)), Delivery::Whole);
+            end.receive(&[], Delivery::Parts);
+            assert_eq!(end.parts, wire(kept), "{frames}");
+        }
+    }
+}
+
+#[test]
 fn until_something_was_handed_out_a_message_may_still_come_whole() {
     for role in ROLES {
         let mut end = end(role);
