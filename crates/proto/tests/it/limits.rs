@@ -151,6 +151,28 @@ fn memory_follows_what_arrived() {
 }
 
 #[test]
+fn one_byte_fragments_do_not_move_the_message_each_time() {
+    // The message is read after each header; its capacity tells when it was moved to other memory.
+    for role in ROLES {
+        let mut end = End::new(role, Config::default(), Instant::now());
+        end.receive_frames("02 01 'a'");
+        let (header, byte) = match role {
+            Role::Client => (wire("00 01"), wire("'b'")),
+            Role::Server => (wire("00 81 4*00"), wire("'b'")),
+        };
+        let mut capacities = Vec::new();
+        for _ in 0..20_000 {
+            end.receive(&header, Delivery::Whole);
+            let (buffer, _) = end.connection.payload_buffer(1).expect("one byte is to come");
+            capacities.push(buffer.capacity());
+            end.receive(&byte, Delivery::Whole);
+        }
+        capacities.dedup();
+        assert!(capacities.len() < 50, "moved {} times", capacities.len());
+    }
+}
+
+#[test]
 fn parts_have_no_limit() {
     let tiny = |config: &mut Config| {
         config.max_frame_size = 1;
