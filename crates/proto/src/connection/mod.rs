@@ -298,6 +298,7 @@ impl Connection {
         Waiting {
             frame: self.incoming.is_in_frame(),
             output: self.has_output(),
+            written: self.output.written(),
             open: self.state == State::Open,
         }
     }

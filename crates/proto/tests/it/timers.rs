@@ -38,6 +38,26 @@ fn assert_timed_out(pair: &Pair, expected: TimedOut, earliest: Duration, latest:
 }
 
 #[test]
+fn an_idle_connection_is_pinged_after_one_to_one_and_a_half_intervals() {
+    for last_byte in [0, 1, 5, 9, 10, 11, 15, 19] {
+        let mut pair = pair();
+        pair.advance(secs(last_byte));
+        send(&mut pair, "last");
+        pair.advance(secs(300));
+        let mut heard = secs(last_byte);
+        assert!(pair.client.pings.len() > 7);
+        for ping in &pair.client.pings {
+            let idle = *ping - heard;
+            assert!(idle >= KEEPALIVE && idle <= KEEPALIVE * 3 / 2 + TICK, "{idle:?}");
+            // The pong comes at once.
+            heard = *ping;
+        }
+        assert_eq!(pair.client.timed_out, None);
+        assert_eq!(pair.server.pings, []);
+    }
+}
+
+#[test]
 fn no_ping_while_traffic_flows() {
     let mut pair = pair();
     for _ in 0..40 {
@@ -90,6 +110,80 @@ fn silence_after_a_ping_is_a_receive_timeout() {
     assert_timed_out(&pair, TimedOut::Receive, ping + TIMEOUT, ping + TIMEOUT + TICK);
     let closed = pair.client.end.connection.closed().unwrap();
     assert_eq!(closed.code, CloseCode::ABNORMAL);
+}
+
+#[test]
+fn more_pings_do_not_put_the_receive_timeout_off() {
+    let mut pair = pair();
+    pair.client.outgoing = Link::Swallows;
+    for _ in 0..20 {
+        let (connection, now) = (&mut pair.client.end.connection, pair.now);
+        let _ = connection.ping(now, &mut keys());
+        pair.advance(secs(5));
+    }
+    assert_timed_out(&pair, TimedOut::Receive, TIMEOUT, TIMEOUT + KEEPALIVE / 2);
+}
+
+#[test]
+fn silence_inside_a_frame_is_a_receive_timeout() {
+    for keepalive in [None, Some(KEEPALIVE), Some(secs(10)), Some(secs(600))] {
+        for begun in [0, 7, 1000] {
+            let mut pair = Pair::new(config(|config| config.keepalive = keepalive), without_keepalive());
+            pair.advance(secs(begun));
+            send(&mut pair, "cut in the middle");
+            pair.server.outgoing = Link::Carries(10);
+            pair.advance(Duration::ZERO);
+            pair.server.outgoing = Link::Stuck;
+            pair.advance(secs(1000));
+            let late = keepalive.map_or(TIMEOUT, |interval| interval / 2) + TICK;
+            let earliest = secs(begun) + TIMEOUT;
+            assert_timed_out(&pair, TimedOut::Receive, earliest, earliest + late);
+            assert_eq!(messages(&pair.client.end.seen), []);
+        }
+    }
+}
+
+#[test]
+fn a_slow_transfer_with_the_pong_stuck_behind_it_survives() {
+    let mut pair = pair();
+    send(&mut pair, &"x".repeat(10_000));
+    pair.server.outgoing = Link::Carries(2);
+    let now = pair.now;
+    let number = pair.client.end.connection.ping(now, &mut keys()).unwrap();
+    pair.advance(secs(600));
+    assert_eq!(pair.client.timed_out, None);
+    // The pong comes after the message and is still known.
+    assert_eq!(pair.client.end.seen[1], Seen::Pong(number));
+}
+
+#[test]
+fn a_slow_upload_with_the_ping_stuck_behind_it_survives() {
+    let mut pair = pair();
+    pair.client.outgoing = Link::Carries(2);
+    let upload = "x".repeat(10_000);
+    pair.client.end.connection.send((&upload).into(), &mut keys()).unwrap();
+    pair.advance(secs(600));
+    assert_eq!(pair.client.timed_out, None);
+    assert_eq!(pair.server.end.seen, [text(&upload)]);
+}
+
+#[test]
+fn output_that_is_not_taken_is_a_send_timeout() {
+    for keepalive in [None, Some(KEEPALIVE), Some(secs(100))] {
+        for begun in [0, 1, 29, 31, 1000, 1049] {
+            let client = config(|config| {
+                config.keepalive = keepalive;
+                config.receive_timeout = None;
+            });
+            let mut pair = Pair::new(client, without_keepalive());
+            pair.advance(secs(begun));
+            pair.client.outgoing = Link::Stuck;
+            pair.client.end.connection.send("stuck".into(), &mut keys()).unwrap();
+            pair.advance(secs(500));
+            let earliest = secs(begun) + TIMEOUT;
+            assert_timed_out(&pair, TimedOut::Send, earliest, earliest + keepalive.unwrap_or(TICK));
+        }
+    }
 }
 
 #[test]
@@ -152,4 +246,24 @@ fn a_long_sleep_of_the_machine_is_no_fault_of_an_idle_peer() {
     pair.advance(secs(100));
     assert_eq!(pair.client.timed_out, None);
     assert_eq!(pair.client.pings[0], secs(36_005));
+}
+
+#[test]
+fn timeouts_without_end_are_no_timeouts() {
+    let for_ever = || {
+        config(|config| {
+            config.keepalive = Some(Duration::MAX);
+            config.receive_timeout = Some(Duration::MAX);
+            config.send_timeout = Some(Duration::MAX);
+            config.close_timeout = Duration::MAX;
+        })
+    };
+    let mut pair = Pair::new(for_ever(), for_ever());
+    let now = pair.now;
+    pair.client.end.connection.ping(now, &mut keys()).unwrap();
+    pair.client.outgoing = Link::Stuck;
+    pair.advance(secs(10));
+    pair.client.end.connection.close(CloseCode::NORMAL, "").unwrap();
+    pair.advance(secs(1000));
+    assert_eq!((pair.client.timed_out, pair.server.timed_out), (None, None));
 }
