@@ -55,6 +55,8 @@ pub(super) struct Timer {
     /// What the closing handshake may take, until the next look makes a deadline of it.
     closing: Option<Duration>,
     close_by: Option<Instant>,
+    /// All has been said, and what is left of it to be written is waited for before [`LINGER`] begins.
+    ended: bool,
     /// When to look next; `None` before the first look and after a change that may need an earlier one.
     next: Option<Instant>,
 }
@@ -89,6 +91,7 @@ impl Timer {
             pings: 0,
             closing: None,
             close_by: None,
+            ended: false,
             next: None,
         }
     }
@@ -108,7 +111,8 @@ impl Timer {
     pub(super) fn is_stale(&self, waiting: Waiting, config: &Config) -> bool {
         if self.next.is_some() {
             // These times begin with what was written, and the last look did not see it.
-            return self.unanswered.as_ref().is_some_and(|ping| ping.is_just_written(waiting));
+            return self.unanswered.as_ref().is_some_and(|ping| ping.is_just_written(waiting))
+                || (self.ended && !waiting.output);
         }
         self.closing.is_some()
             || (waiting.open && config.keepalive.is_some())
@@ -142,9 +146,19 @@ impl Timer {
         self.next = None;
     }
 
-    /// All has been said: a short time is left for the last frame to be read.
+    /// All has been said: once it is written, a short time is left for it to be read.
     pub(super) fn ended(&mut self, config: &Config) {
-        self.closing = Some(LINGER.min(config.close_timeout));
+        self.closing = Some(config.close_timeout);
+        self.ended = true;
+        self.next = None;
+    }
+
+    /// The transport is gone: nothing is waited for any more.
+    pub(super) fn stop(&mut self) {
+        self.unanswered = None;
+        self.closing = None;
+        self.close_by = None;
+        self.ended = false;
         self.next = None;
     }
 
@@ -152,6 +166,10 @@ impl Timer {
     pub(super) fn look(&mut self, now: Instant, waiting: Waiting, config: &Config) -> Due {
         if let Some(timeout) = self.closing.take() {
             self.close_within(timeout, now);
+        }
+        if self.ended && !waiting.output {
+            self.ended = false;
+            self.close_within(LINGER, now);
         }
         let heard = std::mem::take(&mut self.heard);
         if heard {

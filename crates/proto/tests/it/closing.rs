@@ -248,3 +248,17 @@ fn a_violation_after_our_close_frame_does_not_send_another() {
         assert!(end.connection.closed().is_some_and(|closed| !closed.clean));
     }
 }
+
+#[test]
+fn an_answer_that_did_not_leave_makes_the_end_unclean() {
+    // §7.1.4: clean is a closing handshake that was completed.
+    for role in ROLES {
+        for written in [0, 1] {
+            let mut end = end(role);
+            end.receive_frames("88 02 03 e8");
+            end.write_some(written);
+            end.connection.receive_end();
+            assert_eq!(end.connection.closed(), Some(&closed(CloseCode::NORMAL, "", Initiator::Peer, false)));
+        }
+    }
+}

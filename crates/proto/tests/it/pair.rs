@@ -64,6 +64,7 @@ impl Timed {
                 assert!(!connection.wants_look());
             }
             Err(timed_out) => {
+                assert!(connection.is_ended() && !connection.has_output());
                 self.timed_out = Some((now - start, timed_out));
             }
         }

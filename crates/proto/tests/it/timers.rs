@@ -214,6 +214,22 @@ fn the_send_timeout_counts_from_the_last_progress() {
 }
 
 #[test]
+fn a_close_that_is_not_answered_times_out() {
+    for begun in [0, 3, 1000] {
+        for link in [Link::Swallows, Link::Stuck] {
+            for client in [Config::default(), without_keepalive()] {
+                let mut pair = Pair::new(client, without_keepalive());
+                pair.advance(secs(begun));
+                pair.client.outgoing = link;
+                pair.client.end.connection.close(CloseCode::NORMAL, "").unwrap();
+                pair.advance(secs(100));
+                assert_timed_out(&pair, TimedOut::Close, secs(begun + 10), secs(begun + 10));
+            }
+        }
+    }
+}
+
+#[test]
 fn data_does_not_put_the_close_timeout_off() {
     let mut pair = pair();
     pair.server.end.connection.send("x".repeat(10_000).into(), &mut keys()).unwrap();
@@ -221,6 +237,36 @@ fn data_does_not_put_the_close_timeout_off() {
     pair.client.end.connection.close(CloseCode::NORMAL, "").unwrap();
     pair.advance(secs(100));
     assert_timed_out(&pair, TimedOut::Close, secs(10), secs(10));
+}
+
+#[test]
+fn a_close_frame_of_the_peer_leaves_time_for_what_is_queued_and_the_answer() {
+    let mut pair = pair();
+    pair.client.outgoing = Link::Carries(1);
+    pair.client.end.connection.send("x".repeat(50).into(), &mut keys()).unwrap();
+    pair.server.end.connection.close(CloseCode::NORMAL, "").unwrap();
+    pair.advance(secs(9));
+    assert_eq!(pair.server.end.seen, [text(&"x".repeat(50)), Seen::Closed]);
+    assert!(pair.server.end.connection.closed().is_some_and(|closed| closed.clean));
+}
+
+#[test]
+fn an_answer_that_is_not_taken_times_out() {
+    let mut pair = pair();
+    pair.client.outgoing = Link::Stuck;
+    pair.server.end.connection.close(CloseCode::NORMAL, "").unwrap();
+    pair.advance(secs(100));
+    assert_timed_out(&pair, TimedOut::Close, secs(10), secs(10));
+    assert!(pair.client.end.connection.closed().is_some_and(|closed| !closed.clean));
+}
+
+#[test]
+fn a_connection_that_has_ended_lingers_for_a_second_after_the_last_byte() {
+    let mut pair = pair();
+    pair.client.end.connection.close(CloseCode::NORMAL, "").unwrap();
+    pair.advance(secs(100));
+    assert_timed_out(&pair, TimedOut::Close, secs(1), secs(1) + TICK);
+    assert!(pair.client.end.connection.closed().is_some_and(|closed| closed.clean));
 }
 
 #[test]
@@ -236,6 +282,28 @@ fn no_ping_once_closing() {
     pair.client.end.connection.close(CloseCode::NORMAL, "").unwrap();
     pair.advance(secs(50));
     assert_eq!((&pair.client.pings[..], pair.client.timed_out), (&[][..], None));
+}
+
+#[test]
+fn a_failed_connection_lingers_for_a_second() {
+    let mut pair = pair();
+    pair.client.end.receive_frames("83 00");
+    pair.advance(secs(10));
+    assert_timed_out(&pair, TimedOut::Close, secs(1), secs(1) + TICK);
+}
+
+#[test]
+fn a_lost_transport_leaves_nothing_to_wait_for() {
+    let start = Instant::now();
+    let mut end = End::new(wsduo_proto::Role::Client, Config::default(), start);
+    end.connection.ping(start, &mut keys()).unwrap();
+    end.receive_frames("81 05 'he'");
+    end.connection.look_at_clock(start, &mut keys()).unwrap();
+    assert!(end.connection.next_look().is_some());
+    end.connection.receive_end();
+    assert!(!end.connection.wants_look());
+    assert_eq!(end.connection.next_look(), None);
+    assert_eq!(end.connection.look_at_clock(start + secs(100), &mut keys()), Ok(()));
 }
 
 #[test]
