@@ -99,6 +99,17 @@ fn a_pong_that_is_due_leaves_before_our_close_frame() {
 }
 
 #[test]
+fn a_pong_that_was_held_back_does_not_follow_our_close_frame() {
+    let mut end = end(Role::Server);
+    end.receive_frames("89 01 'p'");
+    assert_eq!(end.write_some(1), wire("8a"));
+    end.receive_frames("89 01 'q'");
+    end.connection.close(CloseCode::NORMAL, "").unwrap();
+    end.writes("01 'p'  88 02 03 e8");
+    end.writes("");
+}
+
+#[test]
 fn pongs_nobody_asked_for_are_ignored() {
     check_answer("8a 00  8a 08 00 00 00 00 00 00 00 01  8a 05 'hello'  81 01 'a'", &[text("a")], "");
 }

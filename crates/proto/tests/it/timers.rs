@@ -58,6 +58,37 @@ fn an_idle_connection_is_pinged_after_one_to_one_and_a_half_intervals() {
 }
 
 #[test]
+fn a_pong_that_takes_its_time_does_not_put_the_next_ping_off() {
+    for delay in [1, 9, 11, 19, 29] {
+        let mut pair = pair();
+        pair.advance(KEEPALIVE - TICK);
+        pair.server.outgoing = Link::Stuck;
+        pair.advance(secs(delay));
+        pair.server.outgoing = Link::Carries(usize::MAX);
+        let pong = pair.elapsed();
+        pair.advance(secs(60));
+        let idle = pair.client.pings[1] - pong;
+        assert!(idle >= KEEPALIVE && idle <= KEEPALIVE * 3 / 2 + TICK, "{idle:?} after {delay} s");
+    }
+}
+
+#[test]
+fn without_a_receive_timeout_an_unanswered_ping_does_not_end_the_keepalive() {
+    let client = config(|config| config.receive_timeout = None);
+    let mut pair = Pair::new(client, without_keepalive());
+    pair.advance(secs(1));
+    pair.client.outgoing = Link::Swallows;
+    let now = pair.now;
+    pair.client.end.connection.ping(now, &mut keys()).unwrap();
+    pair.advance(secs(100));
+    assert_eq!(pair.client.pings, [], "one is unanswered");
+    send(&mut pair, "alive, without a pong");
+    pair.advance(secs(100));
+    assert_eq!(pair.client.pings.len(), 1);
+    assert_eq!(pair.client.timed_out, None);
+}
+
+#[test]
 fn no_ping_while_traffic_flows() {
     let mut pair = pair();
     for _ in 0..40 {
