@@ -44,7 +44,7 @@ pub(super) struct Timer {
     wrote: bool,
     /// Whether output was waiting at the last look.
     output_waited: bool,
-    /// The look that last saw input, or progress of the output.
+    /// The look, or the ping, that last saw input; the look that last saw progress of the output.
     heard_at: Instant,
     wrote_at: Instant,
     /// The latest ping, until it is answered: its number and when it was queued.
@@ -129,6 +129,8 @@ impl Timer {
     pub(super) fn ping_queued(&mut self, now: Instant, position: u64) -> u64 {
         self.pings += 1;
         self.ping = Some((self.pings, now));
+        // What was heard before the ping does not answer it.
+        self.settle_heard(now);
         self.unanswered.get_or_insert(Unanswered { since: now, position, is_written: false });
         self.next = None;
         self.pings
@@ -171,12 +173,7 @@ impl Timer {
             self.ended = false;
             self.close_within(LINGER, now);
         }
-        let heard = std::mem::take(&mut self.heard);
-        if heard {
-            self.heard_at = now;
-            // Whoever sends is alive, though the pong may be stuck behind a large message.
-            self.unanswered = None;
-        }
+        let heard = self.settle_heard(now);
         if let Some(ping) = self.unanswered.as_mut().filter(|ping| !ping.is_written) {
             // It may be stuck behind a large message of ours.
             ping.since = now;
@@ -196,6 +193,17 @@ impl Timer {
             .map(|interval| now + interval.min(FOR_EVER) / 2);
         self.next = self.earliest(waiting, config).into_iter().chain(soon).min();
         due
+    }
+
+    /// Whether something was heard since it was last asked. If so, all is well up to now.
+    fn settle_heard(&mut self, now: Instant) -> bool {
+        let heard = std::mem::take(&mut self.heard);
+        if heard {
+            self.heard_at = now;
+            // Whoever sends is alive, though the pong may be stuck behind a large message.
+            self.unanswered = None;
+        }
+        heard
     }
 
     /// A closing handshake that fails or ends does not get more time than it had.

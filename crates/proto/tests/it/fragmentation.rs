@@ -27,7 +27,7 @@ fn control_frames_may_come_between_any_two_fragments() {
     check_answer(
         "8a 00  01 01 'a'  89 00  8a 02 'xx'  00 01 'b'  89 01 'q'  80 01 'c'  8a 00",
         &[text("abc")],
-        "8a 01 'q'",
+        "8a 00  8a 01 'q'",
     );
 }
 

@@ -98,8 +98,8 @@ pub(crate) fn frames(mut bytes: &[u8]) -> Vec<Frame> {
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
     pub(crate) messages: Vec<Message>,
-    /// The latest ping, if nothing ended the connection after it.
-    pub(crate) ping: Option<Vec<u8>>,
+    /// The pings to be answered, if nothing ends the connection.
+    pub(crate) pings: Vec<Vec<u8>>,
     pub(crate) end: Ending,
 }
 
@@ -136,7 +136,10 @@ pub(crate) fn decode(role: Role, mut input: &[u8]) -> Expected {
         }
         match frame.opcode {
             CLOSE => break ending_of(&frame.payload),
-            PING => expected.ping = Some(frame.payload),
+            PING => {
+                expected.pings.truncate(15);
+                expected.pings.push(frame.payload);
+            }
             PONG => {}
             _ => {
                 let (opcode, mut content) = message.take().unwrap_or((frame.opcode, Vec::new()));

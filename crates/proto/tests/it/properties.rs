@@ -111,7 +111,7 @@ fn check_against_oracle(
         (Some(Seen::Closed | Seen::Failed(_)), _) | (_, Ending::Closed(_) | Ending::Failed(_)) => {
             return Err(TestCaseError::fail(format!("{:?} against {:?}", end.seen.last(), expected.end)));
         }
-        _ => prop_assert_eq!(answer, expected.ping.map(|ping| (PONG, ping)).into_iter().collect::<Vec<_>>()),
+        _ => prop_assert_eq!(answer, expected.pings.into_iter().map(|ping| (PONG, ping)).collect::<Vec<_>>()),
     }
     Ok(())
 }

@@ -156,6 +156,19 @@ fn more_pings_do_not_put_the_receive_timeout_off() {
 }
 
 #[test]
+fn what_was_heard_before_a_ping_is_no_answer_to_it() {
+    let mut pair = Pair::new(without_keepalive(), without_keepalive());
+    pair.advance(secs(1));
+    send(&mut pair, "before");
+    pair.advance(secs(1));
+    pair.client.outgoing = Link::Swallows;
+    let now = pair.now;
+    pair.client.end.connection.ping(now, &mut keys()).unwrap();
+    pair.advance(secs(100));
+    assert_timed_out(&pair, TimedOut::Receive, secs(32), secs(32) + TICK);
+}
+
+#[test]
 fn silence_inside_a_frame_is_a_receive_timeout() {
     for keepalive in [None, Some(KEEPALIVE), Some(secs(10)), Some(secs(600))] {
         for begun in [0, 7, 1000] {
