@@ -1,5 +1,6 @@
 //! An open connection, without I/O: inputs, commands, outputs and questions.
 
+mod assembly;
 mod output;
 mod receive;
 mod send;
@@ -16,8 +17,8 @@ use crate::error::{ProtocolError, TimedOut};
 use crate::frame::MaskingKeys;
 use crate::message::{MessageRef, MessageType};
 
+use assembly::Assembly;
 pub use output::Output;
-use receive::Incoming;
 use send::Unfinished;
 use state::State;
 use timer::{Due, Timer, Waiting};
@@ -40,7 +41,10 @@ pub struct Connection {
     role: Role,
     state: State,
     config: Arc<Config>,
-    incoming: Incoming,
+    /// The message that is arriving, if one has begun that was not all there at once.
+    message: Option<Box<Assembly>>,
+    /// The largest message that may take the fast path: both limits of the configuration, in one look.
+    max_whole: usize,
     output: Output,
     /// The message of which parts were sent, until its end.
     unfinished: Option<Unfinished>,
@@ -124,8 +128,9 @@ impl Connection {
         Self {
             role,
             state: State::Open,
+            message: None,
+            max_whole: config.max_frame_size.min(config.max_message_size),
             config,
-            incoming: Incoming::default(),
             output: Output::default(),
             unfinished: None,
             pongs: Vec::new(),
@@ -169,7 +174,7 @@ impl Connection {
 
     /// Whether parts of a message have been handed out and its end has not.
     pub fn is_in_parts(&self) -> bool {
-        self.incoming.is_in_parts()
+        self.message.as_ref().is_some_and(|message| message.in_parts)
     }
 
     /// Messages delivered to their end.
@@ -228,7 +233,7 @@ impl Connection {
         }
         self.timer.stop();
         self.state = State::Ended;
-        self.incoming = Incoming::default();
+        self.message = None;
         self.pongs = Vec::new();
         self.close_frame = None;
         self.output.discard();
@@ -301,7 +306,7 @@ impl Connection {
 
     fn waiting(&self) -> Waiting {
         Waiting {
-            frame: self.incoming.is_in_frame(),
+            frame: self.message.as_ref().is_some_and(|message| message.frame.is_some()),
             output: self.has_output(),
             written: self.output.written(),
             open: self.state == State::Open,
