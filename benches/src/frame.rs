@@ -39,33 +39,15 @@ impl Header {
             return None;
         };
         let (length, at, rest) = match second & !MASK {
-            126 => (
-                u64::from(u16::from_be_bytes(*rest.first_chunk()?)),
-                4,
-                rest.get(2..)?,
-            ),
+            126 => (u64::from(u16::from_be_bytes(*rest.first_chunk()?)), 4, rest.get(2..)?),
             127 => (u64::from_be_bytes(*rest.first_chunk()?), 10, rest.get(8..)?),
             short => (u64::from(short), 2, rest),
         };
         if second & MASK == 0 {
-            return Some((
-                Self {
-                    first,
-                    key: None,
-                    length,
-                },
-                at,
-            ));
+            return Some((Self { first, key: None, length }, at));
         }
         let key = u32::from_le_bytes(*rest.first_chunk()?);
-        Some((
-            Self {
-                first,
-                key: Some(key),
-                length,
-            },
-            at + 4,
-        ))
+        Some((Self { first, key: Some(key), length }, at + 4))
     }
 
     /// The opcode.
@@ -116,12 +98,7 @@ pub fn masked(opcode: u8, payload: &[u8], key: u32) -> Vec<u8> {
     let mut frame = Vec::with_capacity(size + key.len() + payload.len());
     frame.extend_from_slice(&header[..size]);
     frame.extend_from_slice(&key);
-    frame.extend(
-        payload
-            .iter()
-            .zip(key.iter().cycle())
-            .map(|(byte, key)| byte ^ key),
-    );
+    frame.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
     frame
 }
 
@@ -132,11 +109,7 @@ mod tests {
     #[track_caller]
     fn check(length: usize, header: usize) {
         let frame = masked(BINARY, &vec![0; length], 0x0403_0201);
-        let expected = Header {
-            first: 0x82,
-            key: Some(0x0403_0201),
-            length: length as u64,
-        };
+        let expected = Header { first: 0x82, key: Some(0x0403_0201), length: length as u64 };
         assert_eq!(Header::parse(&frame), Some((expected, header)));
         for end in 0..header {
             assert_eq!(Header::parse(&frame[..end]), None, "{end} bytes of {header}");

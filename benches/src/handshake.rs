@@ -55,9 +55,7 @@ fn check(head: &str) -> io::Result<()> {
     if head.starts_with("HTTP/1.1 101 ") && accept == Some(accept_key(KEY).as_str()) {
         return Ok(());
     }
-    Err(io::Error::other(format!(
-        "the server refused the handshake: {head:?}"
-    )))
+    Err(io::Error::other(format!("the server refused the handshake: {head:?}")))
 }
 
 /// The response to a request head, if that asks for a WebSocket at all.
@@ -71,9 +69,7 @@ pub fn respond(head: &str) -> Option<String> {
 
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     let mut fields = head.lines().filter_map(|line| line.split_once(':'));
-    fields
-        .find(|(field, _)| field.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.trim())
+    fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
 #[cfg(test)]

@@ -9,9 +9,7 @@ pub struct Table {
 impl Table {
     /// A table with nothing but its head.
     pub fn new(head: &[&str]) -> Self {
-        Self {
-            rows: vec![head.iter().map(|cell| (*cell).to_owned()).collect()],
-        }
+        Self { rows: vec![head.iter().map(|cell| (*cell).to_owned()).collect()] }
     }
 
     /// Adds a row.
@@ -61,9 +59,6 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let mut table = Table::new(&["server", "ns"]);
         table.row(["bare".to_owned(), "12345".to_owned()]);
-        assert_eq!(
-            table.to_string(),
-            "| server |    ns |\n|--------|------:|\n| bare   | 12345 |\n"
-        );
+        assert_eq!(table.to_string(), "| server |    ns |\n|--------|------:|\n| bare   | 12345 |\n");
     }
 }

@@ -32,10 +32,7 @@ impl FromStr for Recipe {
         if name.is_empty() || command.is_empty() {
             return Err("expected name=command".to_owned());
         }
-        Ok(Self {
-            name: name.to_owned(),
-            command,
-        })
+        Ok(Self { name: name.to_owned(), command })
     }
 }
 
@@ -72,16 +69,9 @@ impl Server {
             .map_err(|error| format!("{program}: {error}"))?;
         let mut stdout = BufReader::new(child.stdout.take().ok_or("no standard output")?);
         let mut line = String::new();
-        let address = stdout
-            .read_line(&mut line)
-            .map_err(Error::from)
-            .and_then(|_| address(&line));
+        let address = stdout.read_line(&mut line).map_err(Error::from).and_then(|_| address(&line));
         match address {
-            Ok(address) => Ok(Self {
-                child,
-                address,
-                _stdout: stdout,
-            }),
+            Ok(address) => Ok(Self { child, address, _stdout: stdout }),
             Err(error) => {
                 // It may well have ended by itself; either way there is nothing left to say.
                 let _ = child.kill();

@@ -28,12 +28,7 @@ impl Cpu {
         // The second field is the command in parentheses, and may hold spaces. utime and stime are fields 14 and 15.
         let (_, fields) = stat.rsplit_once(')').ok_or_else(|| unexpected("stat"))?;
         let mut times = fields.split_ascii_whitespace().skip(11).map(str::parse::<u64>);
-        let mut next = || {
-            times
-                .next()
-                .and_then(Result::ok)
-                .ok_or_else(|| unexpected("stat"))
-        };
+        let mut next = || times.next().and_then(Result::ok).ok_or_else(|| unexpected("stat"));
         let (user, system) = (ticks(next()?), ticks(next()?));
         let total = scheduled(pid).unwrap_or(user + system);
         Ok(Self { user, system, total })
@@ -85,14 +80,9 @@ impl Memory {
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let kibibytes = line.and_then(|value| value.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-            kibibytes
-                .map(|value| value * 1024)
-                .ok_or_else(|| unexpected("status"))
+            kibibytes.map(|value| value * 1024).ok_or_else(|| unexpected("status"))
         };
-        Ok(Self {
-            resident: field("VmRSS:")?,
-            peak: field("VmHWM:")?,
-        })
+        Ok(Self { resident: field("VmRSS:")?, peak: field("VmHWM:")? })
     }
 }
 

@@ -55,11 +55,7 @@ impl Args {
             size: cell.size,
             in_flight: cell.in_flight,
             messages,
-            service: if self.receive_only {
-                Service::Sink
-            } else {
-                Service::Echo
-            },
+            service: if self.receive_only { Service::Sink } else { Service::Echo },
         }
     }
 }
@@ -81,11 +77,7 @@ impl FromStr for Cell {
             return Err("expected SIZExCONNECTIONSxIN_FLIGHT, as in 512x10x32".to_owned());
         };
         let word = |number| usize::try_from(number).map_err(|_| format!("{number} is too large"));
-        Ok(Self {
-            size: word(size)?,
-            connections: word(connections)?,
-            in_flight,
-        })
+        Ok(Self { size: word(size)?, connections: word(connections)?, in_flight })
     }
 }
 
@@ -101,11 +93,7 @@ struct Sample {
 fn main() -> Result<(), Error> {
     let args = Args::parse();
     let cells = args.cells()?;
-    let servers = args
-        .servers
-        .iter()
-        .map(Server::start)
-        .collect::<Result<Vec<_>, _>>()?;
+    let servers = args.servers.iter().map(Server::start).collect::<Result<Vec<_>, _>>()?;
     println!(
         "Server CPU per message and messages per second, medians of {} alternating measurements; ratios to {}.\n",
         args.rounds, args.servers[0].name
@@ -152,11 +140,7 @@ fn measure(args: &Args, servers: &[Server], cell: Cell) -> Result<Vec<Vec<Sample
 }
 
 /// How many messages keep `server` busy for as long as asked.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rate is positive and modest"
-)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is positive and modest")]
 fn calibrate(args: &Args, server: &Server, cell: Cell) -> Result<u64, Error> {
     let least = cell.connections as u64 * cell.in_flight;
     let mut messages = least;

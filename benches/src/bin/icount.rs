@@ -62,13 +62,10 @@ fn main() -> Result<(), Error> {
     );
     let mut table = Table::new(&["server", "instructions", "lowest", "highest", "spread %"]);
     for recipe in &args.servers {
-        let slopes = (0..args.repeat)
-            .map(|_| slope(&args, recipe))
-            .collect::<Result<Vec<f64>, Error>>()?;
+        let slopes = (0..args.repeat).map(|_| slope(&args, recipe)).collect::<Result<Vec<f64>, Error>>()?;
         let mean = slopes.iter().sum::<f64>() / f64::from(args.repeat);
-        let (low, high) = slopes.iter().fold((f64::MAX, f64::MIN), |(low, high), &slope| {
-            (low.min(slope), high.max(slope))
-        });
+        let (low, high) =
+            slopes.iter().fold((f64::MAX, f64::MIN), |(low, high), &slope| (low.min(slope), high.max(slope)));
         let figures = [mean, low, high].map(|value| format!("{value:.1}"));
         let spread = format!("{:.2}", (high - low) / mean * 100.0);
         table.row([recipe.name.clone()].into_iter().chain(figures).chain([spread]));
@@ -88,11 +85,7 @@ fn slope(args: &Args, recipe: &Recipe) -> Result<f64, Error> {
 /// Instructions of a whole run with `messages`.
 fn instructions(args: &Args, recipe: &Recipe, messages: u64) -> Result<u64, Error> {
     let folder = args.keep.clone().unwrap_or_else(std::env::temp_dir);
-    let profile = folder.join(format!(
-        "callgrind.{}.{messages}.{}",
-        recipe.name,
-        std::process::id()
-    ));
+    let profile = folder.join(format!("callgrind.{}.{messages}.{}", recipe.name, std::process::id()));
     let result = run(args, recipe, messages, &profile).and_then(|()| total(&profile));
     if args.keep.is_none() {
         // Absent if the run failed, and then that is the error to report.
@@ -103,27 +96,15 @@ fn instructions(args: &Args, recipe: &Recipe, messages: u64) -> Result<u64, Erro
 
 fn run(args: &Args, recipe: &Recipe, messages: u64, profile: &Path) -> Result<(), Error> {
     let output = format!("--callgrind-out-file={}", profile.display());
-    let wrapper = [
-        "env",
-        NO_REP,
-        "valgrind",
-        "-q",
-        "--tool=callgrind",
-        "--dump-instr=no",
-        &output,
-    ]
-    .map(str::to_owned);
+    let wrapper =
+        ["env", NO_REP, "valgrind", "-q", "--tool=callgrind", "--dump-instr=no", &output].map(str::to_owned);
     let server = Server::start_under(&wrapper, recipe)?;
     let plan = Plan {
         kind: if args.text { Kind::Text } else { Kind::Binary },
         size: args.size,
         in_flight: args.in_flight,
         messages,
-        service: if args.receive_only {
-            Service::Sink
-        } else {
-            Service::Echo
-        },
+        service: if args.receive_only { Service::Sink } else { Service::Echo },
     };
     let mut swarm = Swarm::open(server.address(), args.connections)?;
     swarm.exchange(&plan)?;
@@ -135,12 +116,6 @@ fn run(args: &Args, recipe: &Recipe, messages: u64, profile: &Path) -> Result<()
 fn total(profile: &Path) -> Result<u64, Error> {
     let text = fs::read_to_string(profile).map_err(|error| format!("{}: {error}", profile.display()))?;
     let figure = |name| text.lines().rev().find_map(|line| line.strip_prefix(name));
-    let total = figure("totals:")
-        .or_else(|| figure("summary:"))
-        .ok_or("the profile has no total")?;
-    Ok(total
-        .split_ascii_whitespace()
-        .next()
-        .ok_or("the profile has no total")?
-        .parse()?)
+    let total = figure("totals:").or_else(|| figure("summary:")).ok_or("the profile has no total")?;
+    Ok(total.split_ascii_whitespace().next().ok_or("the profile has no total")?.parse()?)
 }

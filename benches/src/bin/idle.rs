@@ -36,14 +36,8 @@ fn main() -> Result<(), Error> {
          message of {} bytes each, and what remains when all are closed.\n",
         args.connections, args.size
     );
-    let mut table = Table::new(&[
-        "server",
-        "base KiB",
-        "opened B",
-        "after traffic B",
-        "closed B",
-        "peak KiB",
-    ]);
+    let mut table =
+        Table::new(&["server", "base KiB", "opened B", "after traffic B", "closed B", "peak KiB"]);
     for recipe in &args.servers {
         table.row(measure(&args, recipe)?);
     }
@@ -54,12 +48,8 @@ fn main() -> Result<(), Error> {
 fn measure(args: &Args, recipe: &Recipe) -> Result<Vec<String>, Error> {
     let server = Server::start(recipe)?;
     let base = resident(&server)?;
-    let each = |resident: u64| {
-        format!(
-            "{:.0}",
-            (resident as f64 - base as f64) / f64::from(args.connections)
-        )
-    };
+    let each =
+        |resident: u64| format!("{:.0}", (resident as f64 - base as f64) / f64::from(args.connections));
 
     let mut swarm = Swarm::open(server.address(), args.connections as usize)?;
     let opened = resident(&server)?;

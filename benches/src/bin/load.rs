@@ -53,11 +53,7 @@ impl Args {
             size: self.size,
             in_flight: self.in_flight,
             messages,
-            service: if self.receive_only {
-                Service::Sink
-            } else {
-                Service::Echo
-            },
+            service: if self.receive_only { Service::Sink } else { Service::Echo },
         }
     }
 }
@@ -101,15 +97,8 @@ fn hold(args: &Args, address: SocketAddr, count: usize) -> Result<(), Error> {
 }
 
 fn print_outcome(outcome: &Outcome) {
-    let Outcome {
-        messages,
-        bytes,
-        elapsed,
-    } = *outcome;
-    println!(
-        "{messages} messages, {bytes} payload bytes each way, {:.3} s",
-        elapsed.as_secs_f64()
-    );
+    let Outcome { messages, bytes, elapsed } = *outcome;
+    println!("{messages} messages, {bytes} payload bytes each way, {:.3} s", elapsed.as_secs_f64());
     println!(
         "{:.0} messages/s, {:.1} MB/s each way",
         per_second(messages, elapsed),
@@ -124,10 +113,6 @@ fn print_cpu(cpu: Cpu, count: u64, unit: &str) {
 
 fn print_memory(pid: u32) -> Result<(), Error> {
     let memory = Memory::of(pid)?;
-    println!(
-        "server RSS {} KiB, peak {} KiB",
-        memory.resident / 1024,
-        memory.peak / 1024
-    );
+    println!("server RSS {} KiB, peak {} KiB", memory.resident / 1024, memory.peak / 1024);
     Ok(())
 }

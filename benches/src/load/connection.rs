@@ -26,15 +26,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            reply: Reply::default(),
-            to_send: 0,
-            to_confirm: 0,
-            sent: 0,
-            asked: 0,
-            counted: 0,
-        }
+        Self { stream, reply: Reply::default(), to_send: 0, to_confirm: 0, sent: 0, asked: 0, counted: 0 }
     }
 
     pub(super) fn stream_mut(&mut self) -> &mut TcpStream {
@@ -88,11 +80,7 @@ impl Connection {
                     return Err(format!("{pending} messages were sent, {echoed} came back").into());
                 }
                 self.to_confirm -= echoed;
-                if self.to_send > 0 && echoed > 0 {
-                    Ok(self.write(wire)?)
-                } else {
-                    Ok(())
-                }
+                if self.to_send > 0 && echoed > 0 { Ok(self.write(wire)?) } else { Ok(()) }
             }
             Service::Sink => match self.reply.count(bytes)? {
                 Some(count) if count == self.counted => {
@@ -131,9 +119,9 @@ impl Connection {
     /// The bytes that may go out now, at most as many as are prepared.
     fn owed<'a>(&self, wire: &'a Wire) -> &'a [u8] {
         let allowed = match wire.service {
-            Service::Echo => (wire.in_flight + self.to_send)
-                .saturating_sub(self.to_confirm)
-                .min(self.to_send),
+            Service::Echo => {
+                (wire.in_flight + self.to_send).saturating_sub(self.to_confirm).min(self.to_send)
+            }
             Service::Sink => self.to_send,
         };
         if allowed == 0 && wire.service == Service::Sink {

@@ -89,16 +89,10 @@ impl Swarm {
             stream.set_nonblocking(true)?;
             let mut connection = Connection::new(mio::net::TcpStream::from_std(stream));
             let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry()
-                .register(connection.stream_mut(), Token(index), interest)?;
+            poll.registry().register(connection.stream_mut(), Token(index), interest)?;
             connections.push(connection);
         }
-        Ok(Self {
-            poll,
-            events: Events::with_capacity(1024),
-            connections,
-            scratch: vec![0; SCRATCH],
-        })
+        Ok(Self { poll, events: Events::with_capacity(1024), connections, scratch: vec![0; SCRATCH] })
     }
 
     /// Carries out `plan`. May be called again and again.
@@ -114,11 +108,7 @@ impl Swarm {
             busy += usize::from(!connection.is_done());
         }
         let start = Instant::now();
-        for connection in self
-            .connections
-            .iter_mut()
-            .filter(|connection| !connection.is_done())
-        {
+        for connection in self.connections.iter_mut().filter(|connection| !connection.is_done()) {
             connection.write(&wire)?;
         }
         while busy > 0 {
@@ -134,10 +124,6 @@ impl Swarm {
             }
         }
         let elapsed = start.elapsed();
-        Ok(Outcome {
-            messages: plan.messages,
-            bytes: plan.messages * plan.size as u64,
-            elapsed,
-        })
+        Ok(Outcome { messages: plan.messages, bytes: plan.messages * plan.size as u64, elapsed })
     }
 }

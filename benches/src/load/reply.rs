@@ -71,11 +71,7 @@ impl Reply {
             self.answer.extend_from_slice(payload);
             if self.remaining == 0 && self.first & frame::FIN != 0 {
                 let answer = String::from_utf8(std::mem::take(&mut self.answer))?;
-                return Ok(Some(
-                    answer
-                        .parse()
-                        .map_err(|_| format!("expected a count, got {answer:?}"))?,
-                ));
+                return Ok(Some(answer.parse().map_err(|_| format!("expected a count, got {answer:?}"))?));
             }
         }
         Ok(None)
@@ -98,9 +94,7 @@ impl Reply {
             }
             (self.first, self.remaining) = (header.first, header.length);
         }
-        let available = usize::try_from(self.remaining)
-            .unwrap_or(usize::MAX)
-            .min(bytes.len());
+        let available = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(bytes.len());
         let (payload, rest) = bytes.split_at(available);
         *bytes = rest;
         self.remaining -= available as u64;
@@ -139,12 +133,7 @@ fn same(which: &str, got: u8, expected: u8) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    const EXPECTED: Expected = Expected {
-        opcode: frame::BINARY,
-        size: 3,
-        first: b'<',
-        last: b'>',
-    };
+    const EXPECTED: Expected = Expected { opcode: frame::BINARY, size: 3, first: b'<', last: b'>' };
 
     /// Scans `wire` split at every position.
     #[track_caller]
@@ -166,13 +155,7 @@ mod tests {
 
     #[test]
     fn a_wrong_reply_is_noticed() {
-        for wire in [
-            b"\x81\x03<->".as_slice(),
-            b"\x82\x03 ->",
-            b"\x82\x03<- ",
-            b"\x82\x02<-",
-            b"\x88\x00",
-        ] {
+        for wire in [b"\x81\x03<->".as_slice(), b"\x82\x03 ->", b"\x82\x03<- ", b"\x82\x02<-", b"\x88\x00"] {
             assert!(Reply::default().echoes(wire, &EXPECTED).is_err(), "{wire:?}");
         }
     }

@@ -17,7 +17,7 @@ use crate::tls::ClientTls;
 /// Settings of a [`MessageWebSocket`], for clients and servers.
 ///
 /// They are fixed when a socket is opened: there is nothing to misuse afterwards. One control may open many sockets.
-/// A setting that cannot be used is told when a socket is opened.
+/// A setting that cannot be used is told when a socket is opened. Cloning a control copies nothing.
 ///
 /// # Examples
 /// ```no_run
@@ -35,7 +35,7 @@ use crate::tls::ClientTls;
 /// ```
 #[derive(Clone, Debug)]
 pub struct MessageWebSocketControl {
-    pub(crate) settings: Settings,
+    pub(crate) settings: Arc<Settings>,
 }
 
 /// What the controls of both kinds of socket hold.
@@ -86,7 +86,7 @@ impl Default for MessageWebSocketControl {
 impl MessageWebSocketControl {
     /// The defaults, which are named at each setting.
     pub fn new() -> Self {
-        Self { settings: Settings::default() }
+        Self { settings: Arc::default() }
     }
 
     /// Connects as a client to a `ws` or `wss` URI.
@@ -101,7 +101,7 @@ impl MessageWebSocketControl {
     pub async fn connect(&self, uri: &str) -> Result<MessageWebSocket, Error> {
         self.settings.check()?;
         let uri = WebSocketUri::parse(uri)?;
-        // Boxed: what connecting needs is large, and gone once it is done.
+        // Boxed: connecting needs some memory, and gives it back when it is done.
         let opened = Box::pin(connect(&uri, &self.settings)).await?;
         let config = Arc::clone(&self.settings.config);
         Ok(MessageWebSocket::open(
@@ -127,57 +127,44 @@ impl MessageWebSocketControl {
     /// Subprotocols by preference (RFC 6455 §1.9). A client offers them; a server takes the first of them that the client
     /// offers, unless the request was given one. Default: none.
     #[must_use]
-    pub fn subprotocols<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.settings.subprotocols = names.into_iter().map(Into::into).collect();
-        self
+    pub fn subprotocols<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
+        self.set(|settings| settings.subprotocols = names.into_iter().map(Into::into).collect())
     }
 
     /// Adds a header to the opening handshake: to the request of a client, to the response of a server. The headers that
     /// the handshake itself consists of cannot be set.
     #[must_use]
-    pub fn header(mut self, name: impl TryInto<HeaderName>, value: impl TryInto<HeaderValue>) -> Self {
-        match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(value)) => {
-                self.settings.headers.append(name, value);
+    pub fn header(self, name: impl TryInto<HeaderName>, value: impl TryInto<HeaderValue>) -> Self {
+        self.set(|settings| {
+            if let Err(error) = append_header(&mut settings.headers, name, value) {
+                settings.invalid.get_or_insert(error);
             }
-            (name, _) => {
-                let what = match name {
-                    Ok(name) => format!("the value of the header {name} has bytes that a header cannot have"),
-                    Err(_) => "a header name has characters that a header name cannot have".into(),
-                };
-                self.settings.invalid.get_or_insert(Error::text(ErrorKind::InvalidInput, what));
-            }
-        }
-        self
+        })
     }
 
     /// How long reaching one address may take, and how long TLS and the opening handshake may take after that.
     /// Default 60 s.
     #[must_use]
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.connect_timeout = timeout;
-        self
+    pub fn connect_timeout(self, timeout: Duration) -> Self {
+        self.set(|settings| settings.connect_timeout = timeout)
     }
 
     /// How long connecting may take in all. Default: whatever its stages take.
     #[must_use]
-    pub fn total_connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.settings.total_timeout = timeout.into();
-        self
+    pub fn total_connect_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.set(|settings| settings.total_timeout = timeout.into())
     }
 
     /// Whether small writes leave at once (Nagle's algorithm off). Default `true`.
     #[must_use]
-    pub fn no_delay(mut self, no_delay: bool) -> Self {
-        self.settings.no_delay = no_delay;
-        self
+    pub fn no_delay(self, no_delay: bool) -> Self {
+        self.set(|settings| settings.no_delay = no_delay)
     }
 
     /// How a client checks the server of a `wss` URI. Default: against the trust store of the platform.
     #[must_use]
-    pub fn tls(mut self, tls: ClientTls) -> Self {
-        self.settings.tls = tls;
-        self
+    pub fn tls(self, tls: ClientTls) -> Self {
+        self.set(|settings| settings.tls = tls)
     }
 
     /// Largest message received whole, in bytes; a larger one fails the connection with 1009. Default 64 MiB.
@@ -232,8 +219,32 @@ impl MessageWebSocketControl {
         self.config(|config| config.close_timeout = timeout)
     }
 
-    fn config(mut self, set: impl FnOnce(&mut Config)) -> Self {
-        set(Arc::make_mut(&mut self.settings.config));
+    fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
         self
     }
+
+    fn config(self, set: impl FnOnce(&mut Config)) -> Self {
+        self.set(|settings| set(Arc::make_mut(&mut settings.config)))
+    }
+}
+
+/// Adds a header from whatever may become one.
+///
+/// # Errors
+/// Says which of the two cannot.
+pub(crate) fn append_header(
+    headers: &mut HeaderMap,
+    name: impl TryInto<HeaderName>,
+    value: impl TryInto<HeaderValue>,
+) -> Result<(), Error> {
+    let text = match (name.try_into(), value.try_into()) {
+        (Ok(name), Ok(value)) => {
+            headers.append(name, value);
+            return Ok(());
+        }
+        (Ok(name), Err(_)) => format!("the value of the header {name} has bytes that a header cannot have"),
+        (Err(_), _) => "a header name has characters that a header name cannot have".into(),
+    };
+    Err(Error::text(ErrorKind::InvalidInput, text))
 }

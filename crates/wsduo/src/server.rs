@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wsduo_proto::Role;
 use wsduo_proto::handshake::{self, HeadLimits};
 
-use crate::control::MessageWebSocketControl;
+use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
 use crate::information::Facts;
 use crate::io::handshake as io_handshake;
@@ -251,28 +251,30 @@ impl Incoming {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub async fn request(self) -> Result<Request, Error> {
-        let Self { tcp, remote_address, shared, permit } = self;
-        let control = &shared.control;
-        // Boxed: what this needs is large, and gone once the socket is open.
-        let receiving = Box::pin(async {
-            let local_address = tcp.local_addr().ok();
-            #[cfg(feature = "__tls")]
-            let transport = match &shared.identity {
-                Some(identity) => tls::accept(identity, tcp).await?,
-                None => Transport::tcp(tcp),
+    pub fn request(self) -> impl Future<Output = Result<Request, Error>> + Send {
+        // Boxed: the handshake needs some memory, and gives it back when it is done.
+        Box::pin(async move {
+            let Self { tcp, remote_address, shared, permit } = self;
+            let control = &shared.control;
+            let receiving = async {
+                let local_address = tcp.local_addr().ok();
+                #[cfg(feature = "__tls")]
+                let transport = match &shared.identity {
+                    Some(identity) => tls::accept(identity, tcp).await?,
+                    None => Transport::tcp(tcp),
+                };
+                #[cfg(not(feature = "__tls"))]
+                let transport = Transport::tcp(tcp);
+                let facts = Facts {
+                    local_address,
+                    remote_address: Some(remote_address),
+                    tls: tls::information(&transport),
+                    ..Facts::default()
+                };
+                Request::receive(transport.with_permit(permit), control, facts).await
             };
-            #[cfg(not(feature = "__tls"))]
-            let transport = Transport::tcp(tcp);
-            let facts = Facts {
-                local_address,
-                remote_address: Some(remote_address),
-                tls: tls::information(&transport),
-                ..Facts::default()
-            };
-            Request::receive(transport.with_permit(permit), control, facts).await
-        });
-        deadline(control.timeout, receiving).await
+            deadline(control.timeout, receiving).await
+        })
     }
 }
 
@@ -312,8 +314,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// # Cancel safety
     /// Dropping the future drops the transport.
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
-        let receiving = Box::pin(Self::receive(transport, control, Facts::default()));
-        deadline(control.timeout, receiving).await
+        let receiving = Self::receive(transport, control, Facts::default());
+        Box::pin(deadline(control.timeout, receiving)).await
     }
 
     async fn receive(mut transport: T, control: &RequestControl, facts: Facts) -> Result<Self, Error> {
@@ -381,17 +383,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Adds a header to the response.
     #[must_use]
     pub fn header(mut self, name: impl TryInto<HeaderName>, value: impl TryInto<HeaderValue>) -> Self {
-        match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(value)) => {
-                self.inner.headers.append(name, value);
-            }
-            _ => {
-                let error = Error::text(
-                    ErrorKind::InvalidInput,
-                    "a header of the response has characters it cannot have",
-                );
-                self.inner.invalid.get_or_insert(error);
-            }
+        if let Err(error) = append_header(&mut self.inner.headers, name, value) {
+            self.inner.invalid.get_or_insert(error);
         }
         self
     }
@@ -406,11 +399,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub async fn accept_message(
+    pub fn accept_message(
         self,
         control: &MessageWebSocketControl,
-    ) -> Result<MessageWebSocket<T>, Error> {
-        let settings = &control.settings;
+    ) -> impl Future<Output = Result<MessageWebSocket<T>, Error>> {
+        let settings = Arc::clone(&control.settings);
+        Box::pin(async move { self.accept(&settings).await })
+    }
+
+    async fn accept(self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {
         let RequestInner {
             mut transport,
             request,

@@ -74,16 +74,11 @@ impl Echo {
                 self.key = header.key.ok_or(io::ErrorKind::InvalidData)?;
                 self.remaining = header.length;
                 self.closing = header.opcode() == frame::CLOSE;
-                let first = if header.opcode() == frame::PING {
-                    frame::FIN | frame::PONG
-                } else {
-                    header.first
-                };
+                let first =
+                    if header.opcode() == frame::PING { frame::FIN | frame::PONG } else { header.first };
                 end += frame::write_header(first, header.length, &mut output[end..]);
             }
-            let available = usize::try_from(self.remaining)
-                .unwrap_or(usize::MAX)
-                .min(input.len());
+            let available = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len());
             let (payload, rest) = input.split_at(available);
             self.key = unmask(self.key, payload, &mut output[end..end + available]);
             self.remaining -= available as u64;

@@ -28,12 +28,7 @@ pub(crate) fn unmask(key: u32, from: &[u8], to: &mut [u8]) -> u32 {
 
 /// The key as it applies `by` bytes further on.
 fn rotated(key: u32, by: usize) -> u32 {
-    [
-        key,
-        key.rotate_right(8),
-        key.rotate_right(16),
-        key.rotate_right(24),
-    ][by % 4]
+    [key, key.rotate_right(8), key.rotate_right(16), key.rotate_right(24)][by % 4]
 }
 
 fn widened(key: u32) -> u64 {
@@ -48,11 +43,8 @@ mod tests {
     fn agrees_with_the_definition_at_every_length_and_split() {
         let key = 0x9d37_c15e_u32;
         let from: Vec<u8> = (0..70).collect();
-        let expected: Vec<u8> = from
-            .iter()
-            .zip(key.to_le_bytes().iter().cycle())
-            .map(|(a, b)| a ^ b)
-            .collect();
+        let expected: Vec<u8> =
+            from.iter().zip(key.to_le_bytes().iter().cycle()).map(|(a, b)| a ^ b).collect();
         for length in 0..=from.len() {
             for split in 0..=length {
                 let mut to = vec![0; length];

@@ -1,5 +1,6 @@
 //! An open connection, without I/O: inputs, commands, outputs and questions.
 
+mod assembly;
 mod output;
 mod receive;
 mod send;
@@ -16,8 +17,8 @@ use crate::error::{ProtocolError, TimedOut};
 use crate::frame::MaskingKeys;
 use crate::message::{MessageRef, MessageType};
 
+use assembly::Assembly;
 pub use output::Output;
-use receive::Incoming;
 use send::Unfinished;
 use state::State;
 use timer::{Due, Timer, Waiting};
@@ -40,13 +41,16 @@ pub struct Connection {
     role: Role,
     state: State,
     config: Arc<Config>,
-    incoming: Incoming,
+    /// The message that is arriving, if one has begun that was not all there at once.
+    message: Option<Box<Assembly>>,
+    /// The largest message that may take the fast path: both limits of the configuration, in one look.
+    max_whole: usize,
     output: Output,
     /// The message of which parts were sent, until its end.
     unfinished: Option<Unfinished>,
-    /// The answer to the latest ping, until it is queued: one slot, so that pings cannot pile up.
-    pong: Option<Vec<u8>>,
-    /// Where the last pong queued ends in the outgoing stream. The next waits until that is written.
+    /// The payloads of pings not yet answered, at most [`MAX_PONGS`], so that pings cannot pile up.
+    pongs: Vec<Vec<u8>>,
+    /// Where the last pong queued ends in the outgoing stream. The next ones wait until that is written.
     pong_end: u64,
     /// The close frame, until it is queued.
     close_frame: Option<Box<CloseFrame>>,
@@ -56,6 +60,10 @@ pub struct Connection {
     messages_received: u64,
     messages_sent: u64,
 }
+
+/// Most pings that wait for their pongs. Of more, the latest takes the place of the one before it: only that has to be
+/// answered (§5.5.3).
+const MAX_PONGS: usize = 16;
 
 #[derive(Debug)]
 struct CloseFrame {
@@ -120,11 +128,12 @@ impl Connection {
         Self {
             role,
             state: State::Open,
+            message: None,
+            max_whole: config.max_frame_size.min(config.max_message_size),
             config,
-            incoming: Incoming::default(),
             output: Output::default(),
             unfinished: None,
-            pong: None,
+            pongs: Vec::new(),
             pong_end: 0,
             close_frame: None,
             closed: None,
@@ -165,7 +174,7 @@ impl Connection {
 
     /// Whether parts of a message have been handed out and its end has not.
     pub fn is_in_parts(&self) -> bool {
-        self.incoming.is_in_parts()
+        self.message.as_ref().is_some_and(|message| message.in_parts)
     }
 
     /// Messages delivered to their end.
@@ -181,7 +190,7 @@ impl Connection {
     /// Bytes that are queued or will be, counting control frames that wait for their turn.
     #[inline]
     pub fn has_output(&self) -> bool {
-        !self.output.is_empty() || self.pong.is_some() || self.close_frame.is_some()
+        !self.output.is_empty() || !self.pongs.is_empty() || self.close_frame.is_some()
     }
 
     /// Bytes queued and not written.
@@ -208,17 +217,24 @@ impl Connection {
     ///
     /// Without a closing handshake that makes the end abnormal: 1006 (§7.1.5).
     pub fn receive_end(&mut self) {
-        if self.closed.is_none() {
-            self.closed = Some(Box::new(Closed {
-                code: CloseCode::ABNORMAL,
-                reason: String::new(),
-                initiator: Initiator::Peer,
-                clean: false,
-            }));
+        let unsent = self.has_output();
+        match &mut self.closed {
+            // The close frame that answers theirs did not leave, so the closing handshake was not completed.
+            Some(closed) if unsent => closed.clean = false,
+            Some(_) => {}
+            None => {
+                self.closed = Some(Box::new(Closed {
+                    code: CloseCode::ABNORMAL,
+                    reason: String::new(),
+                    initiator: Initiator::Peer,
+                    clean: false,
+                }));
+            }
         }
+        self.timer.stop();
         self.state = State::Ended;
-        self.incoming = Incoming::default();
-        self.pong = None;
+        self.message = None;
+        self.pongs = Vec::new();
         self.close_frame = None;
         self.output.discard();
     }
@@ -237,9 +253,7 @@ impl Connection {
                 Ok(())
             }
             Due::TimedOut(timed_out) => {
-                if self.closed.is_none() {
-                    self.receive_end();
-                }
+                self.receive_end();
                 Err(timed_out)
             }
         }
@@ -253,7 +267,7 @@ impl Connection {
     /// [`wrote`](Self::wrote).
     #[inline]
     pub fn output(&mut self, keys: &mut impl MaskingKeys) -> &mut Output {
-        if self.pong.is_some() || self.close_frame.is_some() {
+        if !self.pongs.is_empty() || self.close_frame.is_some() {
             self.queue_control(keys);
         }
         &mut self.output
@@ -292,8 +306,9 @@ impl Connection {
 
     fn waiting(&self) -> Waiting {
         Waiting {
-            frame: self.incoming.is_in_frame(),
+            frame: self.message.as_ref().is_some_and(|message| message.frame.is_some()),
             output: self.has_output(),
+            written: self.output.written(),
             open: self.state == State::Open,
         }
     }

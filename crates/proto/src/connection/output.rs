@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use crate::frame::header::MAX_HEADER;
 use crate::frame::{Header, MaskingKey, Opcode};
-use crate::message::Payload;
 
 /// Payloads of at least this many bytes are queued by reference where they are owned and need no mask.
 const BY_REFERENCE: usize = 8 << 10;
@@ -58,32 +57,30 @@ impl Output {
         self.total_written
     }
 
-    /// Queues one frame.
+    /// Queues one frame, copying its payload.
     #[inline]
-    pub(super) fn push(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: Payload<'_>) {
-        let len = payload.as_slice().len();
-        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: len as u64 };
+    pub(super) fn push(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: &[u8]) {
+        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: payload.len() as u64 };
         let before = self.near.len();
-        match payload {
-            Payload::Shared(bytes) if len >= BY_REFERENCE => self.push_large(&header, bytes),
-            payload => {
-                self.near.reserve(MAX_HEADER + len);
-                header.write(&mut self.near);
-                match key {
-                    Some(key) => key.append(payload.as_slice(), &mut self.near),
-                    None => self.near.extend_from_slice(payload.as_slice()),
-                }
-                self.total_queued += (self.near.len() - before) as u64;
-            }
+        self.near.reserve(MAX_HEADER + payload.len());
+        header.write(&mut self.near);
+        match key {
+            Some(key) => key.append(payload, &mut self.near),
+            None => self.near.extend_from_slice(payload),
         }
+        self.total_queued += (self.near.len() - before) as u64;
     }
 
-    #[cold]
-    fn push_large(&mut self, header: &Header, payload: Bytes) {
+    /// Queues one frame by reference to its payload, unless that is small.
+    pub(super) fn push_shared(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: Bytes) {
+        if payload.len() < BY_REFERENCE {
+            return self.push(opcode, fin, key, &payload);
+        }
+        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: payload.len() as u64 };
         let before = self.near.len();
         header.write(&mut self.near);
         self.total_queued += (self.near.len() - before) as u64 + header.payload_len;
-        let payload = match header.masking_key {
+        let payload = match key {
             None => payload,
             // Nobody else holds the bytes: mask them where they are.
             Some(key) => match payload.try_into_mut() {
@@ -199,17 +196,17 @@ mod tests {
         let large = Bytes::from(vec![7; BY_REFERENCE]);
         let mut output = Output::default();
         let mut expected = Vec::new();
-        for payload in [Payload::Borrowed(SMALL), Payload::Shared(large.clone()), Payload::Shared(large)] {
+        for payload in [Bytes::from_static(SMALL), large.clone(), large] {
             let header = Header {
                 fin: true,
                 rsv: 0,
                 opcode: Opcode::Binary,
                 masking_key: None,
-                payload_len: payload.as_slice().len() as u64,
+                payload_len: payload.len() as u64,
             };
             header.write(&mut expected);
-            expected.extend_from_slice(payload.as_slice());
-            output.push(Opcode::Binary, true, None, payload);
+            expected.extend_from_slice(&payload);
+            output.push_shared(Opcode::Binary, true, None, payload);
         }
         (output, expected)
     }
@@ -248,7 +245,7 @@ mod tests {
             let mut output = Output::default();
             let payload = if key.is_some() { Bytes::from(vec![7; BY_REFERENCE]) } else { payload.clone() };
             let address = if key.is_some() { payload.as_ptr() } else { address };
-            output.push(Opcode::Binary, true, key, Payload::Shared(payload));
+            output.push_shared(Opcode::Binary, true, key, payload);
             assert_eq!(output.far[0].1.as_ptr(), address);
         }
     }
@@ -257,12 +254,7 @@ mod tests {
     fn a_shared_payload_is_never_masked_in_place() {
         let payload = Bytes::from(vec![7; BY_REFERENCE]);
         let mut output = Output::default();
-        output.push(
-            Opcode::Binary,
-            true,
-            Some(MaskingKey::new([1, 2, 3, 4])),
-            Payload::Shared(payload.clone()),
-        );
+        output.push_shared(Opcode::Binary, true, Some(MaskingKey::new([1, 2, 3, 4])), payload.clone());
         assert!(payload.iter().all(|&byte| byte == 7));
         assert_ne!(output.far[0].1[0], 7);
     }
@@ -280,8 +272,8 @@ mod tests {
     fn sent_bytes_do_not_pile_up() {
         let mut output = Output::default();
         for _ in 0..1000 {
-            output.push(Opcode::Binary, true, None, Payload::Borrowed(&[0; 1000]));
-            output.push(Opcode::Binary, true, None, Payload::Borrowed(&[0; 1000]));
+            output.push(Opcode::Binary, true, None, &[0; 1000]);
+            output.push(Opcode::Binary, true, None, &[0; 1000]);
             output.advance(output.len() - 500);
         }
         assert!(output.near.capacity() < 4 * COMPACT, "{} bytes", output.near.capacity());

@@ -39,7 +39,11 @@ impl Connection {
             return Err(self.why_not());
         }
         let key = self.key(keys);
-        self.output.push(message.message_type.into(), true, key, message.payload);
+        let opcode = message.message_type.into();
+        match message.payload {
+            Payload::Borrowed(bytes) => self.output.push(opcode, true, key, bytes),
+            Payload::Shared(bytes) => self.output.push_shared(opcode, true, key, bytes),
+        }
         self.messages_sent += 1;
         Ok(())
     }
@@ -72,7 +76,7 @@ impl Connection {
             return Err(CommandError::InvalidUtf8);
         }
         let key = self.key(keys);
-        self.output.push(opcode, is_complete, key, Payload::Borrowed(bytes));
+        self.output.push(opcode, is_complete, key, bytes);
         self.messages_sent += u64::from(is_complete);
         self.unfinished = (!is_complete).then_some(Unfinished { message_type, utf8 });
         Ok(())
@@ -92,9 +96,9 @@ impl Connection {
         if self.state != State::Open {
             return Err(CommandError::Closing);
         }
-        let number = self.timer.ping_sent(now);
+        let number = self.timer.ping_queued(now, self.output.end());
         let key = self.key(keys);
-        self.output.push(Opcode::Ping, true, key, Payload::Borrowed(&number.to_be_bytes()));
+        self.output.push(Opcode::Ping, true, key, &number.to_be_bytes());
         Ok(number)
     }
 
@@ -130,25 +134,25 @@ impl Connection {
         self.close_frame = Some(Box::new(CloseFrame { code, reason: reason.to_owned() }));
     }
 
-    /// Queues the pong and the close frame, if it is their turn.
+    /// Queues the pongs and the close frame, if it is their turn.
     #[cold]
     pub(super) fn queue_control(&mut self, keys: &mut impl MaskingKeys) {
-        if self.output.written() >= self.pong_end
-            && let Some(payload) = self.pong.take()
-        {
-            let key = self.key(keys);
-            self.output.push(Opcode::Pong, true, key, Payload::Borrowed(&payload));
+        if self.output.written() >= self.pong_end && !self.pongs.is_empty() {
+            for payload in std::mem::take(&mut self.pongs) {
+                let key = self.key(keys);
+                self.output.push(Opcode::Pong, true, key, &payload);
+            }
             self.pong_end = self.output.end();
         }
         if let Some(frame) = self.close_frame.take() {
-            self.pong = None; // nothing may follow the close frame
+            self.pongs = Vec::new(); // nothing may follow the close frame
             let mut body = Vec::new();
             if let Some(code) = frame.code {
                 body.extend_from_slice(&code.number().to_be_bytes());
                 body.extend_from_slice(frame.reason.as_bytes());
             }
             let key = self.key(keys);
-            self.output.push(Opcode::Close, true, key, Payload::Borrowed(&body));
+            self.output.push(Opcode::Close, true, key, &body);
         }
     }
 

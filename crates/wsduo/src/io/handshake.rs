@@ -16,7 +16,8 @@ const REFUSAL_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a refused client is given to read the refusal before the transport is dropped.
 const LINGER: Duration = Duration::from_secs(1);
 
-const PIECE: usize = 4 << 10;
+/// How much is read at a time: most heads in one go.
+const PIECE: usize = 1 << 10;
 
 /// Sends the request and waits for the answer: what was agreed, and the bytes behind it.
 pub(crate) async fn client<T: AsyncRead + AsyncWrite + Unpin>(
