@@ -113,7 +113,13 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(text) | Self::Check(text) => f.write_str(text),
-            Self::Connecting(error) | Self::Open(error) => write!(f, "{error}"),
+            Self::Connecting(error) | Self::Open(error) => {
+                write!(f, "{error}")?;
+                match error.refusal().map(|refusal| String::from_utf8_lossy(&refusal.body)) {
+                    Some(body) if !body.trim().is_empty() => write!(f, ": {}", beginning(body.trim())),
+                    _ => Ok(()),
+                }
+            }
             Self::Closed(closed) => write!(f, "{closed}"),
             Self::TooLarge { len, max } => {
                 write!(f, "a message reaches {len} bytes; the limit is {max}, see --max-message")
@@ -123,6 +129,14 @@ impl fmt::Display for Failure {
             Self::Signal(number) => write!(f, "ended by signal {number}"),
         }
     }
+}
+
+/// The beginning of a text that the peer chose, on one line and without control characters.
+fn beginning(text: &str) -> String {
+    const SHOWN: usize = 200;
+    let end = text.char_indices().nth(SHOWN).map_or(text.len(), |(at, _)| at);
+    let cut = if end < text.len() { "…" } else { "" };
+    format!("\"{}{cut}\"", text[..end].escape_debug())
 }
 
 #[cfg(test)]
