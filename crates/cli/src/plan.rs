@@ -12,7 +12,7 @@ use crate::args::{Command, ConnectArgs, ServeArgs, ServeKind, Typed};
 use crate::exit::Failure;
 
 /// How long a server's closing handshakes may take: a part of what it waits for them in all.
-const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
+const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What to do.
 #[derive(Debug)]

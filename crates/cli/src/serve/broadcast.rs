@@ -4,10 +4,12 @@
 //! outrun them; a client that takes nothing for [`PATIENCE`] is let go, so that it does not stop the others.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 use wsduo::{CloseCode, Error, Message, MessageReceiver, MessageSender, MessageWebSocket, Transport};
 
 /// What may wait in the queue of one client, in bytes. A larger message waits until the queue is empty.
@@ -29,12 +31,14 @@ struct Clients {
     queues: HashMap<u64, Queue>,
 }
 
-/// The end of a client's queue that others write to. The client is let go once it is dropped.
+/// The end of a client's queue that others write to.
 #[derive(Clone, Debug)]
 struct Queue {
     messages: mpsc::UnboundedSender<Queued>,
     /// A permit for each byte there is room for.
     room: Arc<Semaphore>,
+    /// Tells the client's own task that it is let go, whatever that is waiting for.
+    let_go: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -48,11 +52,14 @@ impl Hub {
     /// Serves one client until it goes, or is let go.
     pub(super) async fn serve(&self, socket: MessageWebSocket, mut stopping: watch::Receiver<()>) {
         let (messages, queued) = mpsc::unbounded_channel();
-        let id = self.join(Queue { messages, room: Arc::new(Semaphore::new(QUEUE)) });
+        let let_go = Arc::new(Notify::new());
+        let room = Arc::new(Semaphore::new(QUEUE));
+        let id = self.join(Queue { messages, room, let_go: Arc::clone(&let_go) });
         let (receiver, sender) = socket.split();
         let (code, reason) = tokio::select! {
             _ = self.receive(id, receiver) => return self.leave(id),
-            () = write(&sender, queued) => (CloseCode::TRY_AGAIN_LATER, "too slow to follow"),
+            never = write(&sender, queued) => match never {},
+            () = let_go.notified() => (CloseCode::TRY_AGAIN_LATER, "too slow to follow"),
             _ = stopping.changed() => (CloseCode::GOING_AWAY, "the server is shutting down"),
         };
         self.leave(id);
@@ -61,9 +68,12 @@ impl Hub {
 
     async fn receive(&self, id: u64, mut receiver: MessageReceiver<Transport>) -> Result<(), Error> {
         while let Some(message) = receiver.receive().await? {
+            // One for all, or those who are stuck would be waited for one after the other.
+            let deadline = Instant::now() + PATIENCE;
             for (other, queue) in self.others(id) {
-                if !queue.push(&message).await {
+                if !queue.push(&message, deadline).await {
                     self.leave(other);
+                    queue.let_go.notify_one();
                 }
             }
         }
@@ -94,17 +104,17 @@ impl Hub {
 }
 
 impl Queue {
-    /// Queues a message, once there is room. Whether the client is still with us.
-    async fn push(&self, message: &Message) -> bool {
+    /// Queues a message, if there is room before the deadline. Whether the client is still with us.
+    async fn push(&self, message: &Message, deadline: Instant) -> bool {
         let size = u32::try_from((message.len() + KEPT).min(QUEUE)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(size);
-        let Ok(Ok(room)) = tokio::time::timeout(PATIENCE, room).await else { return false };
+        let Ok(Ok(room)) = tokio::time::timeout_at(deadline, room).await else { return false };
         self.messages.send(Queued { message: message.clone(), room }).is_ok()
     }
 }
 
-/// Writes what others queue, until the queue ends.
-async fn write(sender: &MessageSender<Transport>, mut queue: mpsc::UnboundedReceiver<Queued>) {
+/// Writes what others queue, for as long as there is somebody to write to.
+async fn write(sender: &MessageSender<Transport>, mut queue: mpsc::UnboundedReceiver<Queued>) -> Infallible {
     while let Some(Queued { message, room }) = queue.recv().await {
         let mut written = sender.feed(message).await;
         drop(room);
@@ -113,8 +123,9 @@ async fn write(sender: &MessageSender<Transport>, mut queue: mpsc::UnboundedRece
             written = sender.flush().await;
         }
         if written.is_err() {
-            // The receiver meets the same end, and sees the closing handshake through.
-            return std::future::pending().await;
+            break;
         }
     }
+    // The receiver meets the same end, and sees the closing handshake through; or the client is about to be let go.
+    std::future::pending().await
 }
