@@ -48,17 +48,23 @@ pub struct Connection {
     output: Output,
     /// The message of which parts were sent, until its end.
     unfinished: Option<Unfinished>,
-    /// The payloads of pings not yet answered, at most [`MAX_PONGS`], so that pings cannot pile up.
-    pongs: Vec<Vec<u8>>,
+    /// Control frames whose turn has not come.
+    control: Option<Box<ControlFrames>>,
     /// Where the last pong queued ends in the outgoing stream. The next ones wait until that is written.
     pong_end: u64,
-    /// The close frame, until it is queued.
-    close_frame: Option<Box<CloseFrame>>,
     /// How the connection ends; there once a close frame was queued or received, or the transport was lost.
     closed: Option<Box<Closed>>,
     timer: Timer,
     messages_received: u64,
     messages_sent: u64,
+}
+
+/// Control frames that wait to be queued.
+#[derive(Debug, Default)]
+struct ControlFrames {
+    /// The payloads of pings not yet answered, at most [`MAX_PONGS`], so that pings cannot pile up.
+    pongs: Vec<Vec<u8>>,
+    close: Option<CloseFrame>,
 }
 
 /// Most pings that wait for their pongs. Of more, the latest takes the place of the one before it: only that has to be
@@ -133,9 +139,8 @@ impl Connection {
             config,
             output: Output::default(),
             unfinished: None,
-            pongs: Vec::new(),
+            control: None,
             pong_end: 0,
-            close_frame: None,
             closed: None,
             timer: Timer::new(now),
             messages_received: 0,
@@ -190,7 +195,7 @@ impl Connection {
     /// Bytes that are queued or will be, counting control frames that wait for their turn.
     #[inline]
     pub fn has_output(&self) -> bool {
-        !self.output.is_empty() || !self.pongs.is_empty() || self.close_frame.is_some()
+        !self.output.is_empty() || self.control.is_some()
     }
 
     /// Bytes queued and not written.
@@ -234,8 +239,7 @@ impl Connection {
         self.timer.stop();
         self.state = State::Ended;
         self.message = None;
-        self.pongs = Vec::new();
-        self.close_frame = None;
+        self.control = None;
         self.output.discard();
     }
 
@@ -267,7 +271,7 @@ impl Connection {
     /// [`wrote`](Self::wrote).
     #[inline]
     pub fn output(&mut self, keys: &mut impl MaskingKeys) -> &mut Output {
-        if !self.pongs.is_empty() || self.close_frame.is_some() {
+        if self.control.is_some() {
             self.queue_control(keys);
         }
         &mut self.output

@@ -17,7 +17,8 @@ use super::handshake;
 use super::transport::Transport;
 use crate::control::Settings;
 use crate::error::{Error, ErrorKind};
-use crate::information::Facts;
+use crate::information::{Agreed, Facts};
+use crate::tls;
 
 /// Most addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 5;
@@ -54,13 +55,12 @@ async fn connect_in_stages(uri: &WebSocketUri, settings: &Settings) -> Result<Op
         };
         let (response, behind_handshake) =
             handshake::client(&mut transport, &request, settings.head_limits).await?;
-        let facts = Facts {
-            local_address,
-            remote_address,
-            subprotocol: response.subprotocol.clone().map(Into::into),
-            response: Some(Box::new(response)),
-            tls: crate::tls::information(&transport),
+        let agreed = Agreed {
+            subprotocol: response.subprotocol.clone(),
+            response: Some(response),
+            tls: tls::information(&transport),
         };
+        let facts = Facts { local_address, remote_address, agreed: Some(Box::new(agreed)) };
         Ok(Opened { transport, facts, behind_handshake })
     };
     within(settings.connect_timeout, "TLS and the opening handshake", opening).await
