@@ -9,17 +9,17 @@ use wsduo_proto::handshake::Response;
 /// What is known of a connection at one moment. Cheap to make and to clone.
 #[derive(Clone, Debug)]
 pub struct MessageWebSocketInformation {
-    facts: Arc<Facts>,
+    facts: Facts,
     statistics: Statistics,
 }
 
 /// What does not change once the connection is open.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) local_address: Option<SocketAddr>,
     pub(crate) remote_address: Option<SocketAddr>,
-    /// Boxed: many connections of a server have nothing here.
-    pub(crate) agreed: Option<Box<Agreed>>,
+    /// Apart: many connections of a server have nothing here.
+    pub(crate) agreed: Option<Arc<Agreed>>,
 }
 
 /// What was agreed when the connection was opened.
@@ -59,7 +59,7 @@ pub struct TlsInformation {
 }
 
 impl MessageWebSocketInformation {
-    pub(crate) fn new(facts: Arc<Facts>, statistics: Statistics) -> Self {
+    pub(crate) fn new(facts: Facts, statistics: Statistics) -> Self {
         Self { facts, statistics }
     }
 

@@ -15,7 +15,7 @@ use wsduo_proto::handshake::{self, HeadLimits};
 
 use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
-use crate::information::{Agreed, Facts};
+use crate::information::{Agreed, Facts, TlsInformation};
 use crate::io::handshake as io_handshake;
 use crate::io::transport::Transport;
 use crate::message_web_socket::MessageWebSocket;
@@ -273,10 +273,9 @@ impl Incoming {
                 };
                 #[cfg(not(feature = "__tls"))]
                 let transport = Transport::tcp(tcp);
-                let agreed = tls::information(&transport)
-                    .map(|tls| Box::new(Agreed { tls: Some(tls), ..Agreed::default() }));
-                let facts = Facts { local_address, remote_address: Some(remote_address), agreed };
-                Request::receive(transport.with_permit(permit), control, facts).await
+                let tls = tls::information(&transport);
+                let facts = Facts { local_address, remote_address: Some(remote_address), agreed: None };
+                Request::receive(transport.with_permit(permit), control, facts, tls).await
             };
             deadline(control.timeout, receiving).await
         })
@@ -305,6 +304,7 @@ struct RequestInner<T> {
     request: handshake::Request,
     behind_handshake: Vec<u8>,
     facts: Facts,
+    tls: Option<TlsInformation>,
     subprotocol: Option<String>,
     headers: HeaderMap,
     invalid: Option<Error>,
@@ -319,11 +319,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// # Cancel safety
     /// Dropping the future drops the transport.
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
-        let receiving = Self::receive(transport, control, Facts::default());
+        let receiving = Self::receive(transport, control, Facts::default(), None);
         Box::pin(deadline(control.timeout, receiving)).await
     }
 
-    async fn receive(mut transport: T, control: &RequestControl, facts: Facts) -> Result<Self, Error> {
+    async fn receive(
+        mut transport: T,
+        control: &RequestControl,
+        facts: Facts,
+        tls: Option<TlsInformation>,
+    ) -> Result<Self, Error> {
         let (request, behind_handshake) = io_handshake::server(&mut transport, control.limits).await?;
         if let Err(error) = control.origins.check(&request) {
             let body = format!("{error}\n");
@@ -336,6 +341,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             request,
             behind_handshake,
             facts,
+            tls,
             subprotocol: None,
             headers: HeaderMap::new(),
             invalid: None,
@@ -418,6 +424,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             request,
             behind_handshake,
             mut facts,
+            tls,
             subprotocol,
             mut headers,
             invalid,
@@ -449,8 +456,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         written.await.map_err(|error| {
             Error::source(ErrorKind::Handshake, "the client was lost before it got the response", error)
         })?;
-        if subprotocol.is_some() {
-            facts.agreed.get_or_insert_default().subprotocol = subprotocol;
+        if subprotocol.is_some() || tls.is_some() {
+            facts.agreed = Some(Arc::new(Agreed { subprotocol, response: None, tls }));
         }
         let config = Arc::clone(&settings.config);
         Ok(MessageWebSocket::open(transport, Role::Server, config, facts, behind_handshake))

@@ -43,8 +43,9 @@ pub struct Connection {
     config: Arc<Config>,
     /// The message that is arriving, if one has begun that was not all there at once.
     message: Option<Box<Assembly>>,
-    /// The largest message that may take the fast path: both limits of the configuration, in one look.
-    max_whole: usize,
+    /// The largest message that may take the fast path: both limits of the configuration, in one look, or as much as a
+    /// length of two bytes can say.
+    max_whole: u16,
     output: Output,
     /// The message of which parts were sent, until its end.
     unfinished: Option<Unfinished>,
@@ -135,7 +136,7 @@ impl Connection {
             role,
             state: State::Open,
             message: None,
-            max_whole: config.max_frame_size.min(config.max_message_size),
+            max_whole: u16::try_from(config.max_frame_size.min(config.max_message_size)).unwrap_or(u16::MAX),
             config,
             output: Output::default(),
             unfinished: None,
@@ -190,6 +191,11 @@ impl Connection {
     /// Messages queued to their end.
     pub const fn messages_sent(&self) -> u64 {
         self.messages_sent
+    }
+
+    /// Bytes of frames, headers included, that the transport took.
+    pub fn bytes_written(&self) -> u64 {
+        self.output.written()
     }
 
     /// Bytes that are queued or will be, counting control frames that wait for their turn.

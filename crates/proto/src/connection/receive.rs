@@ -135,7 +135,7 @@ impl Connection {
             126 => (usize::from(u16::from_be_bytes([third, fourth])), 4 + mask_len),
             _ => return None,
         };
-        if len > self.max_whole || (short == 126 && len < 126) {
+        if len > usize::from(self.max_whole) || (short == 126 && len < 126) {
             return None;
         }
         let end = start + len;

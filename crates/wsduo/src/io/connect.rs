@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ async fn connect_in_stages(uri: &WebSocketUri, settings: &Settings) -> Result<Op
             response: Some(response),
             tls: tls::information(&transport),
         };
-        let facts = Facts { local_address, remote_address, agreed: Some(Box::new(agreed)) };
+        let facts = Facts { local_address, remote_address, agreed: Some(Arc::new(agreed)) };
         Ok(Opened { transport, facts, behind_handshake })
     };
     within(settings.connect_timeout, "TLS and the opening handshake", opening).await

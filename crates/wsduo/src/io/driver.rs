@@ -68,7 +68,6 @@ pub(crate) struct Driver<T> {
     latest_pong: u64,
     round_trip_time: Option<Duration>,
     bytes_received: u64,
-    bytes_sent: u64,
 }
 
 /// Whether something happened that another task than the one polling may wait for.
@@ -145,7 +144,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             latest_pong: 0,
             round_trip_time: None,
             bytes_received: 0,
-            bytes_sent: 0,
         }
     }
 
@@ -174,7 +172,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             messages_received: self.connection.messages_received(),
             messages_sent: self.connection.messages_sent(),
             bytes_received: self.bytes_received,
-            bytes_sent: self.bytes_sent,
+            bytes_sent: self.connection.bytes_written(),
             round_trip_time: self.round_trip_time,
         }
     }
@@ -455,7 +453,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 Ok(n) => {
                     output.advance(n);
                     self.connection.wrote();
-                    self.bytes_sent += n as u64;
                     self.needs_flush = true;
                     self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
                 }
