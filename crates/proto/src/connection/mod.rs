@@ -277,9 +277,7 @@ impl Connection {
     /// [`wrote`](Self::wrote).
     #[inline]
     pub fn output(&mut self, keys: &mut impl MaskingKeys) -> &mut Output {
-        if self.control.is_some() {
-            self.queue_control(keys);
-        }
+        self.control_first(keys);
         &mut self.output
     }
 

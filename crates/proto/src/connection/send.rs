@@ -38,6 +38,7 @@ impl Connection {
         if self.state != State::Open || self.unfinished.is_some() {
             return Err(self.why_not());
         }
+        self.control_first(keys);
         let key = self.key(keys);
         let opcode = message.message_type.into();
         match message.payload {
@@ -75,6 +76,7 @@ impl Connection {
         {
             return Err(CommandError::InvalidUtf8);
         }
+        self.control_first(keys);
         let key = self.key(keys);
         self.output.push(opcode, is_complete, key, bytes);
         self.messages_sent += u64::from(is_complete);
@@ -97,6 +99,7 @@ impl Connection {
             return Err(CommandError::Closing);
         }
         let number = self.timer.ping_queued(now, self.output.end());
+        self.control_first(keys);
         let key = self.key(keys);
         self.output.push(Opcode::Ping, true, key, &number.to_be_bytes());
         Ok(number)
@@ -165,6 +168,14 @@ impl Connection {
             }
             None if !control.pongs.is_empty() => self.control = Some(control),
             None => {}
+        }
+    }
+
+    /// Answers to pings go before what is sent later, where they have their turn: or a large upload would make us look dead.
+    #[inline]
+    pub(super) fn control_first(&mut self, keys: &mut impl MaskingKeys) {
+        if self.control.is_some() {
+            self.queue_control(keys);
         }
     }
 
