@@ -91,3 +91,8 @@ pub use wsduo_proto::{
     CloseCode, Closed, CommandError, Initiator, Message, MessagePart, MessageRef, MessageType, Outgoing,
     ProtocolError, Role, TimedOut,
 };
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
