@@ -486,6 +486,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 self.changed.for_receiver = true;
             }
         }
+        if self.ahead_bytes >= READ_AHEAD {
+            // It is us who do not listen: that must not count as silence of the peer.
+            self.connection.heard();
+        }
     }
 
     fn is_far_ahead(&self) -> bool {
