@@ -486,7 +486,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 self.changed.for_receiver = true;
             }
         }
-        if self.ahead_bytes >= READ_AHEAD {
+        if self.is_far_ahead() {
             // It is us who do not listen: that must not count as silence of the peer.
             self.connection.heard();
         }
