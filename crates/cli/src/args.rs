@@ -52,7 +52,7 @@ pub(crate) enum Command {
 /// What `connect` was given.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ConnectArgs {
-    /// Where to connect to: ws://HOST:PORT/PATH or wss://…
+    /// Where to connect to: ws://HOST/PATH, ws://HOST:PORT/PATH or wss://…
     #[arg(value_name = "URL")]
     pub(crate) url: String,
 

@@ -39,7 +39,7 @@ struct Shared<T> {
     /// Wakes all of `waiting`: what the driver gives to the transport and to its alarm, since either half may be the one
     /// that has to go on.
     waker: Waker,
-    facts: Arc<Facts>,
+    facts: Facts,
 }
 
 /// The tasks that wait for the connection.
@@ -95,7 +95,7 @@ enum Half {
     Sender,
 }
 
-pub(crate) fn split<T>(driver: Driver<T>, facts: Arc<Facts>) -> (MessageReceiver<T>, MessageSender<T>) {
+pub(crate) fn split<T>(driver: Driver<T>, facts: Facts) -> (MessageReceiver<T>, MessageSender<T>) {
     let waiting = Arc::new(Waiting::default());
     let waker = Waker::from(Arc::clone(&waiting));
     let shared = Arc::new(Shared { driver: Mutex::new(driver), waiting, waker, facts });
@@ -127,7 +127,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
     }
 
     fn information(&self) -> MessageWebSocketInformation {
-        MessageWebSocketInformation::new(Arc::clone(&self.facts), self.with(|driver| driver.statistics()))
+        MessageWebSocketInformation::new(self.facts.clone(), self.with(|driver| driver.statistics()))
     }
 }
 

@@ -43,22 +43,29 @@ pub struct Connection {
     config: Arc<Config>,
     /// The message that is arriving, if one has begun that was not all there at once.
     message: Option<Box<Assembly>>,
-    /// The largest message that may take the fast path: both limits of the configuration, in one look.
-    max_whole: usize,
+    /// The largest message that may take the fast path: both limits of the configuration, in one look, or as much as a
+    /// length of two bytes can say.
+    max_whole: u16,
     output: Output,
     /// The message of which parts were sent, until its end.
     unfinished: Option<Unfinished>,
-    /// The payloads of pings not yet answered, at most [`MAX_PONGS`], so that pings cannot pile up.
-    pongs: Vec<Vec<u8>>,
+    /// Control frames whose turn has not come.
+    control: Option<Box<ControlFrames>>,
     /// Where the last pong queued ends in the outgoing stream. The next ones wait until that is written.
     pong_end: u64,
-    /// The close frame, until it is queued.
-    close_frame: Option<Box<CloseFrame>>,
     /// How the connection ends; there once a close frame was queued or received, or the transport was lost.
     closed: Option<Box<Closed>>,
     timer: Timer,
     messages_received: u64,
     messages_sent: u64,
+}
+
+/// Control frames that wait to be queued.
+#[derive(Debug, Default)]
+struct ControlFrames {
+    /// The payloads of pings not yet answered, at most [`MAX_PONGS`], so that pings cannot pile up.
+    pongs: Vec<Vec<u8>>,
+    close: Option<CloseFrame>,
 }
 
 /// Most pings that wait for their pongs. Of more, the latest takes the place of the one before it: only that has to be
@@ -129,13 +136,12 @@ impl Connection {
             role,
             state: State::Open,
             message: None,
-            max_whole: config.max_frame_size.min(config.max_message_size),
+            max_whole: u16::try_from(config.max_frame_size.min(config.max_message_size)).unwrap_or(u16::MAX),
             config,
             output: Output::default(),
             unfinished: None,
-            pongs: Vec::new(),
+            control: None,
             pong_end: 0,
-            close_frame: None,
             closed: None,
             timer: Timer::new(now),
             messages_received: 0,
@@ -187,10 +193,15 @@ impl Connection {
         self.messages_sent
     }
 
+    /// Bytes of frames, headers included, that the transport took.
+    pub fn bytes_written(&self) -> u64 {
+        self.output.written()
+    }
+
     /// Bytes that are queued or will be, counting control frames that wait for their turn.
     #[inline]
     pub fn has_output(&self) -> bool {
-        !self.output.is_empty() || !self.pongs.is_empty() || self.close_frame.is_some()
+        !self.output.is_empty() || self.control.is_some()
     }
 
     /// Bytes queued and not written.
@@ -234,8 +245,7 @@ impl Connection {
         self.timer.stop();
         self.state = State::Ended;
         self.message = None;
-        self.pongs = Vec::new();
-        self.close_frame = None;
+        self.control = None;
         self.output.discard();
     }
 
@@ -267,9 +277,7 @@ impl Connection {
     /// [`wrote`](Self::wrote).
     #[inline]
     pub fn output(&mut self, keys: &mut impl MaskingKeys) -> &mut Output {
-        if !self.pongs.is_empty() || self.close_frame.is_some() {
-            self.queue_control(keys);
-        }
+        self.control_first(keys);
         &mut self.output
     }
 

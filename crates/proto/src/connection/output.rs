@@ -25,7 +25,8 @@ pub struct Output {
     sent: usize,
     /// Payloads by reference, each with the position in `near` that it goes before.
     /// Positions never decrease, and none is below `sent`.
-    far: VecDeque<(usize, Bytes)>,
+    #[allow(clippy::box_collection)] // one word while there is none
+    far: Option<Box<VecDeque<(usize, Bytes)>>>,
     /// Bytes ever queued and ever written.
     total_queued: u64,
     total_written: u64,
@@ -95,13 +96,13 @@ impl Output {
                 }
             },
         };
-        self.far.push_back((self.near.len(), payload));
+        self.far.get_or_insert_default().push_back((self.near.len(), payload));
     }
 
     /// What is to be written next, where it lies in one piece: all of it, unless a large payload waits.
     #[inline]
     pub fn contiguous(&self) -> Option<&[u8]> {
-        if self.far.is_empty() { Some(&self.near[self.sent..]) } else { None }
+        if self.far.is_none() { Some(&self.near[self.sent..]) } else { None }
     }
 
     /// Fills `slices` with what is to be written next and returns how many were filled.
@@ -114,7 +115,7 @@ impl Output {
                 filled += 1;
             }
         };
-        for (position, payload) in &self.far {
+        for (position, payload) in self.far.iter().flat_map(|far| far.iter()) {
             put(&self.near[at..*position]);
             put(payload);
             at = *position;
@@ -133,7 +134,7 @@ impl Output {
         if self.is_empty() {
             self.near.clear();
             self.sent = 0;
-            self.far.clear();
+            self.far = None;
         } else {
             self.advance_partly(n);
         }
@@ -141,29 +142,33 @@ impl Output {
 
     fn advance_partly(&mut self, mut n: usize) {
         while n > 0 {
-            let near_end = self.far.front().map_or(self.near.len(), |(position, _)| *position);
-            let near = n.min(near_end - self.sent);
+            let next = self.far.as_mut().and_then(|far| far.front_mut());
+            let near = n.min(next.as_ref().map_or(self.near.len(), |(position, _)| *position) - self.sent);
             self.sent += near;
             n -= near;
-            if n == 0 {
-                break;
-            }
-            let Some((_, payload)) = self.far.front_mut() else {
-                break;
-            };
+            let Some((_, payload)) = next.filter(|_| n > 0) else { break };
             let far = n.min(payload.len());
             bytes::Buf::advance(payload, far);
             n -= far;
             if payload.is_empty() {
-                self.far.pop_front();
+                self.pop_far();
             }
         }
         if self.sent >= COMPACT && self.sent * 2 >= self.near.len() {
             self.near.drain(..self.sent);
-            for (position, _) in &mut self.far {
+            for (position, _) in self.far.iter_mut().flat_map(|far| far.iter_mut()) {
                 *position -= self.sent;
             }
             self.sent = 0;
+        }
+    }
+
+    fn pop_far(&mut self) {
+        if let Some(far) = &mut self.far {
+            far.pop_front();
+            if far.is_empty() {
+                self.far = None;
+            }
         }
     }
 
@@ -246,7 +251,7 @@ mod tests {
             let payload = if key.is_some() { Bytes::from(vec![7; BY_REFERENCE]) } else { payload.clone() };
             let address = if key.is_some() { payload.as_ptr() } else { address };
             output.push_shared(Opcode::Binary, true, key, payload);
-            assert_eq!(output.far[0].1.as_ptr(), address);
+            assert_eq!(output.far.as_ref().unwrap()[0].1.as_ptr(), address);
         }
     }
 
@@ -256,7 +261,7 @@ mod tests {
         let mut output = Output::default();
         output.push_shared(Opcode::Binary, true, Some(MaskingKey::new([1, 2, 3, 4])), payload.clone());
         assert!(payload.iter().all(|&byte| byte == 7));
-        assert_ne!(output.far[0].1[0], 7);
+        assert_ne!(output.far.as_ref().unwrap()[0].1[0], 7);
     }
 
     #[test]

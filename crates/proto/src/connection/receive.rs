@@ -135,7 +135,7 @@ impl Connection {
             126 => (usize::from(u16::from_be_bytes([third, fourth])), 4 + mask_len),
             _ => return None,
         };
-        if len > self.max_whole || (short == 126 && len < 126) {
+        if len > usize::from(self.max_whole) || (short == 126 && len < 126) {
             return None;
         }
         let end = start + len;
@@ -282,8 +282,9 @@ impl Connection {
             Opcode::Ping => {
                 // Pongs that nobody takes must not pile up.
                 if self.state == State::Open {
-                    self.pongs.truncate(MAX_PONGS - 1);
-                    self.pongs.push(payload.to_vec());
+                    let pongs = &mut self.control.get_or_insert_default().pongs;
+                    pongs.truncate(MAX_PONGS - 1);
+                    pongs.push(payload.to_vec());
                 }
                 Ok(None)
             }
@@ -317,7 +318,7 @@ impl Connection {
             }
         }
         self.message = None;
-        self.pongs = Vec::new();
+        self.drop_pongs();
         self.state = State::Ended;
         self.timer.ended(&self.config);
     }
@@ -332,7 +333,7 @@ impl Connection {
         }
         self.closed = Some(Box::new(Closed { code, reason, initiator: Initiator::Local, clean: false }));
         self.message = None;
-        self.pongs = Vec::new();
+        self.drop_pongs();
         self.state = State::Ended;
         self.timer.ended(&self.config);
     }
