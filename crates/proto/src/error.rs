@@ -49,6 +49,9 @@ pub enum ProtocolError {
     /// §5.5.1
     #[error("the reason in a close frame is not valid UTF-8")]
     InvalidCloseReason,
+    /// [`Connection::refuse_text`](crate::Connection::refuse_text)
+    #[error("a text message came; only binary messages are accepted here")]
+    TextRefused,
     /// [`Config::max_frame_size`](crate::Config::max_frame_size)
     #[error("a frame announces {len} bytes; the limit is {max}")]
     FrameTooLarge {
@@ -78,6 +81,7 @@ impl ProtocolError {
     pub const fn close_code(&self) -> CloseCode {
         match self {
             Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::TextRefused => CloseCode::UNSUPPORTED_DATA,
             Self::FrameTooLarge { .. } | Self::MessageTooLarge { .. } => CloseCode::TOO_BIG,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,

@@ -128,6 +128,14 @@ impl Content {
         }
     }
 
+    /// Binary, with nothing kept: what comes may go to anywhere.
+    pub(super) const fn is_empty_binary(&self) -> bool {
+        match self {
+            Self::Text(..) => false,
+            Self::Binary(bytes) => bytes.is_empty(),
+        }
+    }
+
     /// Makes room for `chunk` more bytes, of `remaining` that the frame still announces.
     ///
     /// What has arrived decides, not what is announced: a first piece, then no more than there is already.

@@ -46,12 +46,26 @@ impl Connection {
             let end = range.end;
             return (end, Some(self.lend(message_type, &input[range])));
         }
-        self.receive_any(input, delivery)
+        self.receive_any(input, delivery, usize::MAX)
     }
 
-    fn receive_any<'a>(&mut self, input: &'a mut [u8], delivery: Delivery) -> (usize, Option<Event<'a>>) {
+    /// Takes input like [`receive`](Self::receive) in [`Delivery::Parts`], but hands out at most `most` bytes at once and
+    /// leaves the rest of the payload unconsumed: for a caller with room for so many.
+    ///
+    /// Only what was put together before parts were asked for is handed out in one piece, whatever its size. `most` should
+    /// not be zero: then no payload is consumed.
+    pub fn receive_part<'a>(&mut self, input: &'a mut [u8], most: usize) -> (usize, Option<Event<'a>>) {
+        self.receive_any(input, Delivery::Parts, most)
+    }
+
+    fn receive_any<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        delivery: Delivery,
+        most: usize,
+    ) -> (usize, Option<Event<'a>>) {
         let mut at = 0;
-        let found = match self.look(input, &mut at, delivery) {
+        let found = match self.look(input, &mut at, delivery, most) {
             Ok(found) => found,
             Err(error) => {
                 self.fail(error);
@@ -89,9 +103,17 @@ impl Connection {
         }
     }
 
-    fn look(&mut self, input: &mut [u8], at: &mut usize, delivery: Delivery) -> Result<Found, ProtocolError> {
+    fn look(
+        &mut self,
+        input: &mut [u8],
+        at: &mut usize,
+        delivery: Delivery,
+        most: usize,
+    ) -> Result<Found, ProtocolError> {
         loop {
-            if let Some((message_type, range)) = self.whole_message(&mut input[*at..]) {
+            // A frame that fits into `most` bytes with its header has no larger payload.
+            let end = input.len().min(at.saturating_add(most));
+            if let Some((message_type, range)) = self.whole_message(&mut input[*at..end]) {
                 let range = *at + range.start..*at + range.end;
                 *at = range.end;
                 self.messages_received += 1;
@@ -106,7 +128,7 @@ impl Connection {
                     }
                 });
             }
-            if let Some(found) = self.step(input, at, delivery)? {
+            if let Some(found) = self.step(input, at, delivery, most)? {
                 return Ok(found);
             }
         }
@@ -154,6 +176,7 @@ impl Connection {
         input: &mut [u8],
         at: &mut usize,
         delivery: Delivery,
+        most: usize,
     ) -> Result<Option<Found>, ProtocolError> {
         if self.state.is_ended() {
             *at = input.len();
@@ -165,7 +188,7 @@ impl Connection {
             return Ok(Some(kept));
         }
         if self.message.as_ref().is_some_and(|message| message.frame.is_some()) {
-            return self.payload(input, at, delivery);
+            return self.payload(input, at, delivery, most);
         }
         let Some((header, len)) = Header::parse(&input[*at..])? else {
             return Ok(Some(Found::Nothing));
@@ -233,11 +256,12 @@ impl Connection {
         input: &mut [u8],
         at: &mut usize,
         delivery: Delivery,
+        most: usize,
     ) -> Result<Option<Found>, ProtocolError> {
         let Some(message) = &mut self.message else { return Ok(None) };
         let Some(frame) = &mut message.frame else { return Ok(None) };
         let (remaining, fin) = (frame.remaining, frame.fin);
-        let len = frame.share(input.len() - *at);
+        let len = frame.share((input.len() - *at).min(most));
         if len == 0 && remaining > 0 {
             return Ok(Some(Found::Nothing));
         }
@@ -365,6 +389,46 @@ impl Connection {
         // Binary content is always complete.
         let content = self.end_message(true).ok()??;
         Some(Event::Message(content.into_message()))
+    }
+}
+
+// Payloads read straight into memory of the caller's.
+impl Connection {
+    /// How many bytes of the frame under way may be read straight into memory of the caller's, without a buffer between.
+    ///
+    /// Zero between frames, and within a message that has to be looked at: text, or one that is being put together.
+    /// All input must have been consumed. Tell [`payload_into`](Self::payload_into) what was read.
+    pub fn payload_remaining(&self) -> u64 {
+        let message = self.message.as_ref().filter(|message| message.content.is_empty_binary());
+        message.and_then(|message| message.frame.as_ref()).map_or(0, |frame| frame.remaining)
+    }
+
+    /// Takes note of payload that was read into memory of the caller's, at most
+    /// [`payload_remaining`](Self::payload_remaining) bytes, and unmasks it there: a part of the message has been handed
+    /// out. Whether the message ends with it.
+    pub fn payload_into(&mut self, payload: &mut [u8]) -> bool {
+        let Some(message) = &mut self.message else { return false };
+        let Some(frame) = &mut message.frame else { return false };
+        let len = frame.share(payload.len());
+        frame.arrived(&mut payload[..len], self.role);
+        message.in_parts |= len > 0;
+        let ends = message.end_frame();
+        if ends {
+            self.message = None;
+            self.messages_received += 1;
+        }
+        ends
+    }
+
+    /// Fails the connection because its user takes binary messages alone: 1003 (§7.4.1).
+    ///
+    /// For a user who was handed a part of a text message; does nothing once the connection has ended.
+    pub fn refuse_text(&mut self) -> Option<Event<'static>> {
+        if self.is_ended() {
+            return None;
+        }
+        self.fail(ProtocolError::TextRefused);
+        Some(Event::Failed(ProtocolError::TextRefused))
     }
 }
 

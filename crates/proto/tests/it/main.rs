@@ -9,6 +9,7 @@ mod masking;
 mod oracle;
 mod pair;
 mod parts;
+mod payload;
 mod ping_pong;
 mod properties;
 mod support;
