@@ -5,11 +5,17 @@ use std::time::Instant;
 use wsduo_proto::{Config, Delivery, Event, ProtocolError, Role};
 
 use crate::oracle::{BINARY, PING, TEXT, encode};
-use crate::support::{End, KEY, ROLES, incoming, wire};
+use crate::support::{End, KEY, ROLES, close_frame_of, incoming, wire};
 
 /// What a reader of bytes makes of `wire`, `step` bytes coming at a time and `room` taken at a time: the bytes, where the
 /// messages end in them, and how many bytes took the direct way.
-fn read(end: &mut End, mut wire: &[u8], step: usize, room: usize, least: u64) -> (Vec<u8>, Vec<usize>, usize) {
+fn read(
+    end: &mut End,
+    mut wire: &[u8],
+    step: usize,
+    room: usize,
+    least: u64,
+) -> (Vec<u8>, Vec<usize>, usize) {
     let (mut bytes, mut ends, mut direct) = (Vec::new(), Vec::new(), 0);
     let mut input = Vec::new();
     loop {
@@ -122,6 +128,6 @@ fn a_user_may_refuse_text() {
         end.receive_frames("81 02 'hi'");
         assert_eq!(end.connection.refuse_text(), Some(Event::Failed(ProtocolError::TextRefused)));
         assert_eq!(end.connection.refuse_text(), None);
-        end.writes("88 41 03 eb 'a text message came; only binary messages are accepted here'");
+        end.writes(&close_frame_of(ProtocolError::TextRefused));
     }
 }
