@@ -186,8 +186,13 @@ impl Timer {
             ping.since = now;
             ping.is_written = ping.is_just_written(waiting);
         }
-        if std::mem::take(&mut self.wrote) || !self.output_waited {
+        let wrote = std::mem::take(&mut self.wrote);
+        if wrote || !self.output_waited {
             self.wrote_at = now;
+        }
+        if let Some(ping) = self.unanswered.as_mut().filter(|_| wrote && self.output_waited) {
+            // What was stuck moves again: the peer takes it, if slowly, and has the ping still before it.
+            ping.since = now;
         }
         self.output_waited = waiting.output;
 

@@ -212,6 +212,25 @@ fn a_slow_upload_with_the_ping_stuck_behind_it_survives() {
 }
 
 #[test]
+fn a_slow_reader_with_the_ping_in_the_buffers_before_it_survives_as_long_as_it_reads() {
+    let mut pair = pair();
+    let now = pair.now;
+    pair.client.end.connection.ping(now, &mut keys()).unwrap();
+    // The buffers between take the ping, and the peer empties them slowly without coming to it.
+    pair.client.outgoing = Link::Stuck;
+    pair.client.end.connection.send((&"x".repeat(10_000)).into(), &mut keys()).unwrap();
+    pair.client.end.write_some(1000);
+    for _ in 0..40 {
+        pair.advance(secs(10));
+        pair.client.end.write_some(100);
+    }
+    assert_eq!(pair.client.timed_out, None);
+    let stopped = pair.elapsed();
+    pair.advance(secs(100));
+    assert_timed_out(&pair, TimedOut::Send, stopped + TIMEOUT - secs(10), stopped + TIMEOUT + secs(20));
+}
+
+#[test]
 fn output_that_is_not_taken_is_a_send_timeout() {
     for keepalive in [None, Some(KEEPALIVE), Some(secs(100))] {
         for begun in [0, 1, 29, 31, 1000, 1049] {
