@@ -10,9 +10,105 @@ use wsduo_proto::{Config, Role, WebSocketUri};
 
 use crate::error::{Error, ErrorKind};
 use crate::information::Facts;
-use crate::io::connect::connect;
+use crate::io::connect::{Opened, connect};
 use crate::message_web_socket::MessageWebSocket;
 use crate::tls::ClientTls;
+
+/// The settings of both kinds of socket, as methods of a control that holds [`Settings`] by the name of `settings`.
+macro_rules! common_settings {
+    () => {
+        /// Subprotocols by preference (RFC 6455 §1.9). A client offers them; a server takes the first of them that the client
+        /// offers, unless the request was given one. Default: none.
+        #[must_use]
+        pub fn subprotocols<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
+            self.set(|settings| settings.subprotocols = names.into_iter().map(Into::into).collect())
+        }
+
+        /// Adds a header to the opening handshake: to the request of a client, to the response of a server. The headers that
+        /// the handshake itself consists of cannot be set.
+        #[must_use]
+        pub fn header(
+            self,
+            name: impl TryInto<http::HeaderName>,
+            value: impl TryInto<http::HeaderValue>,
+        ) -> Self {
+            self.set(|settings| {
+                if let Err(error) = crate::control::append_header(&mut settings.headers, name, value) {
+                    settings.invalid.get_or_insert(error);
+                }
+            })
+        }
+
+        /// How long reaching one address may take, and how long TLS and the opening handshake may take after that.
+        /// Default 60 s.
+        #[must_use]
+        pub fn connect_timeout(self, timeout: std::time::Duration) -> Self {
+            self.set(|settings| settings.connect_timeout = timeout)
+        }
+
+        /// How long connecting may take in all. Default: whatever its stages take.
+        #[must_use]
+        pub fn total_connect_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
+            self.set(|settings| settings.total_timeout = timeout.into())
+        }
+
+        /// Whether small writes leave at once (Nagle's algorithm off). Default `true`.
+        #[must_use]
+        pub fn no_delay(self, no_delay: bool) -> Self {
+            self.set(|settings| settings.no_delay = no_delay)
+        }
+
+        /// How a client checks the server of a `wss` URI. Default: against the trust store of the platform.
+        #[must_use]
+        pub fn tls(self, tls: crate::tls::ClientTls) -> Self {
+            self.set(|settings| settings.tls = tls)
+        }
+
+        /// How many bytes may be queued before sending waits for them to be written. Default 128 KiB.
+        #[must_use]
+        pub fn max_queued(self, bytes: usize) -> Self {
+            self.config(|config| config.max_queued = bytes)
+        }
+
+        /// Send a ping when nothing was heard for so long (up to one and a half times that). `None`: never. Default 20 s.
+        #[must_use]
+        pub fn keepalive(self, interval: impl Into<Option<std::time::Duration>>) -> Self {
+            let interval = interval.into();
+            self.config(|config| config.keepalive = interval)
+        }
+
+        /// How long the peer may be silent in the middle of a frame or with a ping unanswered. An idle connection never runs
+        /// into it. `None`: for ever. Default 30 s.
+        #[must_use]
+        pub fn receive_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
+            let timeout = timeout.into();
+            self.config(|config| config.receive_timeout = timeout)
+        }
+
+        /// How long queued bytes may wait without any of them being taken. `None`: for ever. Default 30 s.
+        #[must_use]
+        pub fn send_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
+            let timeout = timeout.into();
+            self.config(|config| config.send_timeout = timeout)
+        }
+
+        /// How long the closing handshake may take. Default 10 s.
+        #[must_use]
+        pub fn close_timeout(self, timeout: std::time::Duration) -> Self {
+            self.config(|config| config.close_timeout = timeout)
+        }
+
+        fn set(mut self, set: impl FnOnce(&mut crate::control::Settings)) -> Self {
+            set(std::sync::Arc::make_mut(&mut self.settings));
+            self
+        }
+
+        fn config(self, set: impl FnOnce(&mut wsduo_proto::Config)) -> Self {
+            self.set(|settings| set(std::sync::Arc::make_mut(&mut settings.config)))
+        }
+    };
+}
+pub(crate) use common_settings;
 
 /// Settings of a [`MessageWebSocket`], for clients and servers.
 ///
@@ -75,6 +171,25 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.invalid.clone().map_or(Ok(()), Err)
     }
+
+    /// Connects as a client.
+    pub(crate) async fn connect(&self, uri: &str) -> Result<MessageWebSocket, Error> {
+        self.check()?;
+        let uri = WebSocketUri::parse(uri)?;
+        // Boxed: connecting needs some memory, and gives it back when it is done.
+        let Opened { transport, facts, behind_handshake } = Box::pin(connect(&uri, self)).await?;
+        let config = Arc::clone(&self.config);
+        Ok(MessageWebSocket::open(transport, Role::Client, config, facts, behind_handshake))
+    }
+
+    /// A socket on a transport on which the opening handshake is over.
+    pub(crate) fn open<T>(&self, transport: T, role: Role) -> MessageWebSocket<T>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let config = Arc::clone(&self.config);
+        MessageWebSocket::open(transport, role, config, Facts::default(), Vec::new())
+    }
 }
 
 impl Default for MessageWebSocketControl {
@@ -99,18 +214,7 @@ impl MessageWebSocketControl {
     /// # Cancel safety
     /// Dropping the future closes whatever was opened.
     pub async fn connect(&self, uri: &str) -> Result<MessageWebSocket, Error> {
-        self.settings.check()?;
-        let uri = WebSocketUri::parse(uri)?;
-        // Boxed: connecting needs some memory, and gives it back when it is done.
-        let opened = Box::pin(connect(&uri, &self.settings)).await?;
-        let config = Arc::clone(&self.settings.config);
-        Ok(MessageWebSocket::open(
-            opened.transport,
-            Role::Client,
-            config,
-            opened.facts,
-            opened.behind_handshake,
-        ))
+        self.settings.connect(uri).await
     }
 
     /// A socket on a transport on which the opening handshake is already over.
@@ -120,52 +224,10 @@ impl MessageWebSocketControl {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let config = Arc::clone(&self.settings.config);
-        MessageWebSocket::open(transport, role, config, Facts::default(), Vec::new())
+        self.settings.open(transport, role)
     }
 
-    /// Subprotocols by preference (RFC 6455 §1.9). A client offers them; a server takes the first of them that the client
-    /// offers, unless the request was given one. Default: none.
-    #[must_use]
-    pub fn subprotocols<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
-        self.set(|settings| settings.subprotocols = names.into_iter().map(Into::into).collect())
-    }
-
-    /// Adds a header to the opening handshake: to the request of a client, to the response of a server. The headers that
-    /// the handshake itself consists of cannot be set.
-    #[must_use]
-    pub fn header(self, name: impl TryInto<HeaderName>, value: impl TryInto<HeaderValue>) -> Self {
-        self.set(|settings| {
-            if let Err(error) = append_header(&mut settings.headers, name, value) {
-                settings.invalid.get_or_insert(error);
-            }
-        })
-    }
-
-    /// How long reaching one address may take, and how long TLS and the opening handshake may take after that.
-    /// Default 60 s.
-    #[must_use]
-    pub fn connect_timeout(self, timeout: Duration) -> Self {
-        self.set(|settings| settings.connect_timeout = timeout)
-    }
-
-    /// How long connecting may take in all. Default: whatever its stages take.
-    #[must_use]
-    pub fn total_connect_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.set(|settings| settings.total_timeout = timeout.into())
-    }
-
-    /// Whether small writes leave at once (Nagle's algorithm off). Default `true`.
-    #[must_use]
-    pub fn no_delay(self, no_delay: bool) -> Self {
-        self.set(|settings| settings.no_delay = no_delay)
-    }
-
-    /// How a client checks the server of a `wss` URI. Default: against the trust store of the platform.
-    #[must_use]
-    pub fn tls(self, tls: ClientTls) -> Self {
-        self.set(|settings| settings.tls = tls)
-    }
+    common_settings!();
 
     /// Largest message received whole, in bytes; a larger one fails the connection with 1009. Default 64 MiB.
     ///
@@ -183,49 +245,6 @@ impl MessageWebSocketControl {
     #[must_use]
     pub fn max_fragments(self, fragments: u32) -> Self {
         self.config(|config| config.max_fragments = fragments)
-    }
-
-    /// How many bytes may be queued before sending waits for them to be written. Default 128 KiB.
-    #[must_use]
-    pub fn max_queued(self, bytes: usize) -> Self {
-        self.config(|config| config.max_queued = bytes)
-    }
-
-    /// Send a ping when nothing was heard for so long (up to one and a half times that). `None`: never. Default 20 s.
-    #[must_use]
-    pub fn keepalive(self, interval: impl Into<Option<Duration>>) -> Self {
-        let interval = interval.into();
-        self.config(|config| config.keepalive = interval)
-    }
-
-    /// How long the peer may be silent in the middle of a frame or with a ping unanswered. An idle connection never runs
-    /// into it. `None`: for ever. Default 30 s.
-    #[must_use]
-    pub fn receive_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
-        let timeout = timeout.into();
-        self.config(|config| config.receive_timeout = timeout)
-    }
-
-    /// How long queued bytes may wait without any of them being taken. `None`: for ever. Default 30 s.
-    #[must_use]
-    pub fn send_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
-        let timeout = timeout.into();
-        self.config(|config| config.send_timeout = timeout)
-    }
-
-    /// How long the closing handshake may take. Default 10 s.
-    #[must_use]
-    pub fn close_timeout(self, timeout: Duration) -> Self {
-        self.config(|config| config.close_timeout = timeout)
-    }
-
-    fn set(mut self, set: impl FnOnce(&mut Settings)) -> Self {
-        set(Arc::make_mut(&mut self.settings));
-        self
-    }
-
-    fn config(self, set: impl FnOnce(&mut Config)) -> Self {
-        self.set(|settings| set(Arc::make_mut(&mut settings.config)))
     }
 }
 

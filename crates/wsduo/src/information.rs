@@ -13,6 +13,9 @@ pub struct MessageWebSocketInformation {
     statistics: Statistics,
 }
 
+/// What is known of the connection of a stream: the same as of any other.
+pub type StreamWebSocketInformation = MessageWebSocketInformation;
+
 /// What does not change once the connection is open.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {

@@ -41,6 +41,7 @@
 //! | sending many at once | [`feed`](MessageWebSocket::feed) and [`flush`](MessageWebSocket::flush) |
 //! | receiving and sending in different tasks | [`split`](MessageWebSocket::split) |
 //! | messages that do not fit in memory | [`next_reader`](MessageWebSocket::next_reader) and [`message_writer`](MessageWebSocket::message_writer) |
+//! | bytes, however many: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` | [`StreamWebSocket`] |
 //! | any transport but TCP and TLS | [`from_transport`](MessageWebSocketControl::from_transport), [`Request::from_transport`] |
 //! | combinators | `Stream` and `Sink` |
 //!
@@ -68,17 +69,23 @@ mod origin;
 mod parts;
 mod server;
 mod split;
+mod stream_control;
+mod stream_split;
+mod stream_web_socket;
 mod tls;
 
 pub use control::MessageWebSocketControl;
 pub use error::{Error, ErrorKind};
 pub use handler::{AsyncReplies, Replies};
-pub use information::{MessageWebSocketInformation, Statistics, TlsInformation};
+pub use information::{MessageWebSocketInformation, Statistics, StreamWebSocketInformation, TlsInformation};
 pub use io::transport::Transport;
 pub use message_web_socket::MessageWebSocket;
 pub use parts::{MessageReader, MessageWriter};
 pub use server::{Incoming, Listener, ListenerBuilder, Request, RequestControl};
 pub use split::{MessageReceiver, MessageSender};
+pub use stream_control::{Framing, StreamWebSocketControl};
+pub use stream_split::{StreamReader, StreamWriter};
+pub use stream_web_socket::{IntoStreamError, StreamWebSocket};
 pub use tls::ClientTls;
 #[cfg(feature = "__tls")]
 pub use tls::Identity;

@@ -20,6 +20,8 @@ use crate::io::handshake as io_handshake;
 use crate::io::transport::Transport;
 use crate::message_web_socket::MessageWebSocket;
 use crate::origin::Origins;
+use crate::stream_control::StreamWebSocketControl;
+use crate::stream_web_socket::StreamWebSocket;
 use crate::tls;
 #[cfg(feature = "__tls")]
 use crate::tls::Identity;
@@ -416,6 +418,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     ) -> impl Future<Output = Result<MessageWebSocket<T>, Error>> {
         let settings = Arc::clone(&control.settings);
         Box::pin(async move { self.accept(&settings).await })
+    }
+
+    /// Accepts the request: the connection is open, as a stream of bytes.
+    ///
+    /// # Errors
+    /// As [`accept_message`](Self::accept_message).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub fn accept_stream(
+        self,
+        control: &StreamWebSocketControl,
+    ) -> impl Future<Output = Result<StreamWebSocket<T>, Error>> {
+        let (settings, style) = (Arc::clone(&control.settings), control.style);
+        Box::pin(async move { Ok(StreamWebSocket::over(self.accept(&settings).await?, style)) })
     }
 
     async fn accept(self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {

@@ -32,7 +32,7 @@ pub struct MessageSender<T> {
 }
 
 #[derive(Debug)]
-struct Shared<T> {
+pub(crate) struct Shared<T> {
     /// Held within a poll, never across a wait.
     driver: Mutex<Driver<T>>,
     waiting: Arc<Waiting>,
@@ -90,21 +90,27 @@ impl Wake for Waiting {
 
 /// Which half polls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Half {
+pub(crate) enum Half {
     Receiver,
     Sender,
 }
 
 pub(crate) fn split<T>(driver: Driver<T>, facts: Facts) -> (MessageReceiver<T>, MessageSender<T>) {
-    let waiting = Arc::new(Waiting::default());
-    let waker = Waker::from(Arc::clone(&waiting));
-    let shared = Arc::new(Shared { driver: Mutex::new(driver), waiting, waker, facts });
+    let shared = Shared::new(driver, facts);
     (MessageReceiver { shared: Arc::clone(&shared), stream_ended: false }, MessageSender { shared })
+}
+
+impl<T> Shared<T> {
+    pub(crate) fn new(driver: Driver<T>, facts: Facts) -> Arc<Self> {
+        let waiting = Arc::new(Waiting::default());
+        let waker = Waker::from(Arc::clone(&waiting));
+        Arc::new(Self { driver: Mutex::new(driver), waiting, waker, facts })
+    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
     /// Polls the connection for one half; the others are woken if something happened that they may wait for.
-    fn poll<R>(
+    pub(crate) fn poll<R>(
         &self,
         half: Half,
         cx: &mut Context<'_>,
@@ -122,11 +128,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
         result
     }
 
-    fn with<R>(&self, operation: impl FnOnce(&mut Driver<T>) -> R) -> R {
+    pub(crate) fn with<R>(&self, operation: impl FnOnce(&mut Driver<T>) -> R) -> R {
         operation(&mut self.driver.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn information(&self) -> MessageWebSocketInformation {
+    pub(crate) fn information(&self) -> MessageWebSocketInformation {
         MessageWebSocketInformation::new(self.facts.clone(), self.with(|driver| driver.statistics()))
     }
 }

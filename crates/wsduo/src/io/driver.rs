@@ -6,6 +6,8 @@
 //! The order within one poll: deliver what is there; write what is queued; read; look at the clock; wait. So queued
 //! frames leave before the task waits for anything, and a burst of messages costs one read and one write.
 
+mod payload;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use wsduo_proto::{
     CloseCode, Closed, CommandError, Config, Connection, Delivery, Event, MessageType, Outgoing, Role,
@@ -82,6 +84,8 @@ pub(crate) struct Changed {
 struct Ahead {
     events: VecDeque<Event<'static>>,
     bytes: usize,
+    /// The rest of an event that a reader of bytes has begun with.
+    opened: Bytes,
 }
 
 impl Ahead {
@@ -362,6 +366,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         bytes: &[u8],
         is_complete: bool,
     ) -> Result<(), Error> {
+        self.connection.lend_buffer(scratch::take_write_buffer);
         self.connection
             .send_part(message_type, bytes, is_complete, &mut Keys)
             .map_err(|error| self.refused(error))
@@ -493,7 +498,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     }
 
     fn is_far_ahead(&self) -> bool {
-        self.ahead.as_ref().is_some_and(|ahead| ahead.bytes >= READ_AHEAD)
+        self.ahead.as_ref().is_some_and(|ahead| ahead.bytes + ahead.opened.len() >= READ_AHEAD)
     }
 
     // Pings.
@@ -597,6 +602,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.ahead = None;
         // Parts are dropped as they come; a whole message would have to be put together first.
         ready!(self.poll_take(cx, Delivery::Parts, |_, _| None::<()>)).ok();
+        // Whatever was cut short was dropped on purpose.
+        self.mid_message = false;
         Poll::Ready(match self.connection.closed() {
             Some(closed) => Ok(closed.clone()),
             None => Err(self.why_ended()),

@@ -49,8 +49,21 @@ impl Input {
         transport: &mut T,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        self.poll_fill_some(transport, cx, usize::MAX)
+    }
+
+    /// [`poll_fill`](Self::poll_fill), but reads at most so many bytes.
+    #[inline]
+    pub(crate) fn poll_fill_some<T: AsyncRead + Unpin>(
+        &mut self,
+        transport: &mut T,
+        cx: &mut Context<'_>,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
         self.make_room();
-        let mut read = ReadBuf::new(&mut self.buffer[self.end as usize..]);
+        let start = self.end as usize;
+        let end = self.buffer.len().min(start.saturating_add(most));
+        let mut read = ReadBuf::new(&mut self.buffer[start..end]);
         let result = ready!(Pin::new(transport).poll_read(cx, &mut read));
         let n = read.filled().len();
         self.end += n as u32;
