@@ -538,6 +538,33 @@ async fn a_shutdown_waits_for_the_reader_of_more_than_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_without_a_reader_ends_in_time_and_what_was_kept_is_not_lost() {
+    let (mut stream, mut far) = stream_and_wire();
+    for _ in 0..3 {
+        far.write_all(&[0x82, 0x7e, 0xff, 0xff]).await.unwrap();
+        far.write_all(&[7; 0xffff]).await.unwrap();
+    }
+    far.write_all(b"\x88\x02\x03\xe8").await.unwrap();
+    let start = tokio::time::Instant::now();
+    assert_eq!(kind(&soon(stream.shutdown()).await.unwrap_err()), ErrorKind::TimedOut);
+    assert_eq!(start.elapsed().as_secs(), 10, "the close timeout");
+    let mut bytes = Vec::new();
+    assert_eq!(kind(&soon(stream.read_to_end(&mut bytes)).await.unwrap_err()), ErrorKind::TimedOut);
+    assert!(bytes.len() >= 0xffff && bytes.iter().all(|&byte| byte == 7), "{} bytes", bytes.len());
+
+    // With one, it is over at once.
+    let (mut stream, mut far) = stream_and_wire();
+    far.write_all(&[0x82, 0x7e, 0xff, 0xff]).await.unwrap();
+    far.write_all(&[7; 0xffff]).await.unwrap();
+    far.write_all(b"\x88\x02\x03\xe8").await.unwrap();
+    far.shutdown().await.unwrap();
+    let mut bytes = Vec::new();
+    soon(stream.read_to_end(&mut bytes)).await.unwrap();
+    assert_eq!(bytes.len(), 0xffff);
+    soon(stream.shutdown()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_drops_what_was_not_read() {
     let (mut stream, mut socket) = stream_and_socket(&control(), 1 << 20);
     for _ in 0..4 {
