@@ -30,7 +30,8 @@ pub struct Config {
     /// never timed. `None`: no pings. Default 20 s.
     pub keepalive: Option<Duration>,
     /// How long the peer may be silent in the middle of a data frame, once its header is there, or with a ping
-    /// unanswered, once that is written; an idle connection never runs into it. `None`: for ever. Default 30 s.
+    /// unanswered, once that is written and as long as no output that was stuck goes on; an idle connection never runs
+    /// into it. `None`: for ever. Default 30 s.
     pub receive_timeout: Option<Duration>,
     /// How long queued bytes may wait without any of them being taken. `None`: for ever. Default 30 s.
     pub send_timeout: Option<Duration>,

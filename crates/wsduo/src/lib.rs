@@ -48,7 +48,7 @@
 //! # What holds for all of it
 //!
 //! * Every `async fn` may be dropped at any time: nothing is lost, torn or sent twice.
-//! * A clean end is `Ok(None)`; a lost connection is an error.
+//! * A clean end is `Ok(None)`, of a stream its end; a lost connection is an error.
 //! * While any operation of a socket waits, pings are answered, the keepalive goes on and deadlines hold. There is no task
 //!   behind a socket: while nothing is called, nothing happens.
 //! * Memory follows the bytes that arrived, within the limits of [`MessageWebSocketControl`].
