@@ -9,7 +9,6 @@ mod message_web_socket;
 mod origin;
 mod parts;
 mod server;
-#[cfg(test)]
 mod split;
 mod tls;
 
