@@ -29,8 +29,8 @@ pub struct Config {
     /// Send a ping when nothing was heard for this long, give or take a half: activity is looked at,
     /// never timed. `None`: no pings. Default 20 s.
     pub keepalive: Option<Duration>,
-    /// How long the peer may be silent in the middle of a frame or with a ping unanswered; an idle
-    /// connection never runs into it. `None`: for ever. Default 30 s.
+    /// How long the peer may be silent in the middle of a data frame, once its header is there, or with a ping
+    /// unanswered, once that is written; an idle connection never runs into it. `None`: for ever. Default 30 s.
     pub receive_timeout: Option<Duration>,
     /// How long queued bytes may wait without any of them being taken. `None`: for ever. Default 30 s.
     pub send_timeout: Option<Duration>,

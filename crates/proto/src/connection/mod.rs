@@ -212,14 +212,21 @@ impl Connection {
     ///
     /// Without a closing handshake that makes the end abnormal: 1006 (§7.1.5).
     pub fn receive_end(&mut self) {
-        if self.closed.is_none() {
-            self.closed = Some(Box::new(Closed {
-                code: CloseCode::ABNORMAL,
-                reason: String::new(),
-                initiator: Initiator::Peer,
-                clean: false,
-            }));
+        let unsent = self.has_output();
+        match &mut self.closed {
+            // The close frame that answers theirs did not leave, so the closing handshake was not completed.
+            Some(closed) if unsent => closed.clean = false,
+            Some(_) => {}
+            None => {
+                self.closed = Some(Box::new(Closed {
+                    code: CloseCode::ABNORMAL,
+                    reason: String::new(),
+                    initiator: Initiator::Peer,
+                    clean: false,
+                }));
+            }
         }
+        self.timer.stop();
         self.state = State::Ended;
         self.incoming = Incoming::default();
         self.pongs = Vec::new();
@@ -241,9 +248,7 @@ impl Connection {
                 Ok(())
             }
             Due::TimedOut(timed_out) => {
-                if self.closed.is_none() {
-                    self.receive_end();
-                }
+                self.receive_end();
                 Err(timed_out)
             }
         }
@@ -298,6 +303,7 @@ impl Connection {
         Waiting {
             frame: self.incoming.is_in_frame(),
             output: self.has_output(),
+            written: self.output.written(),
             open: self.state == State::Open,
         }
     }

@@ -78,7 +78,8 @@ impl Content {
     /// Makes room for `chunk` more bytes, of `remaining` that the frame still announces.
     ///
     /// What has arrived decides, not what is announced: a first piece, then no more than there is already.
-    fn reserve(&mut self, chunk: usize, remaining: u64) {
+    /// Only in the `last` frame is the reservation exact, or a flood of small frames would move the message each time.
+    fn reserve(&mut self, chunk: usize, remaining: u64, last: bool) {
         let (len, capacity) = match self {
             Self::Text(text, _) => (text.len(), text.capacity()),
             Self::Binary(bytes) => (bytes.len(), bytes.capacity()),
@@ -93,7 +94,9 @@ impl Content {
         match self {
             Self::Text(text, _) if len == 0 => text.reserve_exact(wanted),
             Self::Text(text, _) => text.reserve(wanted),
-            Self::Binary(bytes) if len == 0 || announced as u64 == remaining => bytes.reserve_exact(wanted),
+            Self::Binary(bytes) if len == 0 || (last && announced as u64 == remaining) => {
+                bytes.reserve_exact(wanted);
+            }
             Self::Binary(bytes) => bytes.reserve(wanted),
         }
     }
@@ -158,6 +161,14 @@ impl Incoming {
     /// Whether a message was begun and parts of it handed out.
     pub(super) fn is_in_parts(&self) -> bool {
         self.message.as_ref().is_some_and(|message| message.in_parts)
+    }
+
+    /// What was kept of a message that is wanted in parts from now on.
+    fn kept_part(&mut self) -> Option<Found> {
+        let message = self.message.as_mut().filter(|message| !message.in_parts)?;
+        let kept = message.content.take_kept();
+        message.in_parts = !kept.is_empty();
+        message.in_parts.then(|| Found::KeptPart(message.content.message_type(), kept))
     }
 }
 
@@ -295,6 +306,11 @@ impl Connection {
             *at = input.len();
             return Ok(Some(Found::Nothing));
         }
+        if delivery == Delivery::Parts
+            && let Some(kept) = self.incoming.kept_part()
+        {
+            return Ok(Some(kept));
+        }
         if self.incoming.frame.is_some() {
             return self.payload(input, at, delivery);
         }
@@ -388,14 +404,8 @@ impl Connection {
             match delivery {
                 // The frame may have begun while parts were wanted.
                 Delivery::Whole => message.check_limits(&self.config)?,
-                Delivery::Parts => {
-                    let kept = message.content.take_kept();
-                    // An empty fragment tells nothing unless it ends the message.
-                    message.in_parts = !kept.is_empty() || len > 0 || (frame.remaining == 0 && frame.fin);
-                    if !kept.is_empty() {
-                        return Ok(Some(Found::KeptPart(message.content.message_type(), kept)));
-                    }
-                }
+                // An empty fragment tells nothing unless it ends the message.
+                Delivery::Parts => message.in_parts = len > 0 || (frame.remaining == 0 && frame.fin),
             }
         }
         if len == 0 && frame.remaining > 0 {
@@ -411,7 +421,8 @@ impl Connection {
         frame.remaining -= len as u64;
         *at += len;
         let frame_ends = frame.remaining == 0;
-        let message_ends = frame_ends && frame.fin;
+        let fin = frame.fin;
+        let message_ends = frame_ends && fin;
         if frame_ends {
             *under_way = None;
         }
@@ -421,7 +432,7 @@ impl Connection {
             let ended = self.end_message(message_ends)?.is_some();
             return Ok((ended || len > 0).then_some(Found::Part(message_type, range, ended)));
         }
-        message.content.reserve(len, remaining);
+        message.content.reserve(len, remaining, fin);
         message.content.push(chunk)?;
         Ok(self.end_message(message_ends)?.map(|content| Found::Assembled(content.into_message())))
     }
@@ -511,7 +522,7 @@ impl Connection {
         if message.in_parts || frame.remaining < least as u64 {
             return None;
         }
-        message.content.reserve(1, frame.remaining);
+        message.content.reserve(1, frame.remaining, frame.fin);
         let Content::Binary(bytes) = &mut message.content else {
             return None;
         };

@@ -92,7 +92,7 @@ impl Connection {
         if self.state != State::Open {
             return Err(CommandError::Closing);
         }
-        let number = self.timer.ping_sent(now);
+        let number = self.timer.ping_queued(now, self.output.end());
         let key = self.key(keys);
         self.output.push(Opcode::Ping, true, key, Payload::Borrowed(&number.to_be_bytes()));
         Ok(number)

@@ -13,6 +13,9 @@ use crate::error::TimedOut;
 /// resets it, and then the peer may not get to read our close frame.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// The longest timeout there is: longer than anything lives, short enough to be added to any point in time.
+const FOR_EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+
 /// What the connection waits for, as far as time is concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
@@ -20,6 +23,8 @@ pub(super) struct Waiting {
     pub(super) frame: bool,
     /// Bytes are queued.
     pub(super) output: bool,
+    /// Bytes ever written.
+    pub(super) written: u64,
     /// Data may still be exchanged: pings make sense.
     pub(super) open: bool,
 }
@@ -39,19 +44,38 @@ pub(super) struct Timer {
     wrote: bool,
     /// Whether output was waiting at the last look.
     output_waited: bool,
-    /// The look that last saw input, or progress of the output.
+    /// The look, or the ping, that last saw input; the look that last saw progress of the output.
     heard_at: Instant,
     wrote_at: Instant,
-    /// The latest ping, until it is answered: its number and when it was sent.
-    unanswered: Option<(u64, Instant)>,
-    /// When it was sent, until anything is heard, which proves as much as the pong: for the deadline.
-    ping: Option<Instant>,
+    /// The latest ping, until it is answered: its number and when it was queued.
+    ping: Option<(u64, Instant)>,
+    /// The first ping after which nothing was heard: later ones do not give the peer more time.
+    unanswered: Option<Unanswered>,
     pings: u64,
     /// What the closing handshake may take, until the next look makes a deadline of it.
     closing: Option<Duration>,
     close_by: Option<Instant>,
+    /// All has been said, and what is left of it to be written is waited for before [`LINGER`] begins.
+    ended: bool,
     /// When to look next; `None` before the first look and after a change that may need an earlier one.
     next: Option<Instant>,
+}
+
+/// A ping, as far as the patience with its answer is concerned.
+#[derive(Debug)]
+struct Unanswered {
+    /// The look that first saw it written; until then, the last look.
+    since: Instant,
+    /// Where it begins in the outgoing stream.
+    position: u64,
+    is_written: bool,
+}
+
+impl Unanswered {
+    /// Whether it was written without the last look knowing.
+    fn is_just_written(&self, waiting: Waiting) -> bool {
+        !self.is_written && waiting.written > self.position
+    }
 }
 
 impl Timer {
@@ -62,11 +86,12 @@ impl Timer {
             output_waited: false,
             heard_at: now,
             wrote_at: now,
-            unanswered: None,
             ping: None,
+            unanswered: None,
             pings: 0,
             closing: None,
             close_by: None,
+            ended: false,
             next: None,
         }
     }
@@ -84,7 +109,14 @@ impl Timer {
     /// Whether there is something to wait for that the last look did not know of.
     #[inline]
     pub(super) fn is_stale(&self, waiting: Waiting, config: &Config) -> bool {
-        self.next.is_none() && (self.closing.is_some() || self.earliest(waiting, config).is_some())
+        if self.next.is_some() {
+            // These times begin with what was written, and the last look did not see it.
+            return self.unanswered.as_ref().is_some_and(|ping| ping.is_just_written(waiting))
+                || (self.ended && !waiting.output);
+        }
+        self.closing.is_some()
+            || (waiting.open && config.keepalive.is_some())
+            || self.earliest(waiting, config).is_some()
     }
 
     /// When to look next; `None` where nothing is waited for.
@@ -93,19 +125,20 @@ impl Timer {
         self.next
     }
 
-    /// Numbers the ping that is sent now.
-    pub(super) fn ping_sent(&mut self, now: Instant) -> u64 {
+    /// Numbers the ping that is queued now, at this position of the outgoing stream.
+    pub(super) fn ping_queued(&mut self, now: Instant, position: u64) -> u64 {
         self.pings += 1;
-        self.unanswered = Some((self.pings, now));
-        self.ping = Some(now);
+        self.ping = Some((self.pings, now));
+        // What was heard before the ping does not answer it.
+        self.settle_heard(now);
+        self.unanswered.get_or_insert(Unanswered { since: now, position, is_written: false });
         self.next = None;
         self.pings
     }
 
-    /// Matches a pong to the latest ping: when that was sent.
+    /// Matches a pong to the latest ping: when that was queued.
     pub(super) fn pong_received(&mut self, number: u64) -> Option<Instant> {
-        let (_, sent) = self.unanswered.take_if(|(latest, _)| *latest == number)?;
-        self.ping = None;
+        let (_, sent) = self.ping.take_if(|(latest, _)| *latest == number)?;
         Some(sent)
     }
 
@@ -115,24 +148,36 @@ impl Timer {
         self.next = None;
     }
 
-    /// All has been said: a short time is left for the last frame to be read.
+    /// All has been said: once it is written, a short time is left for it to be read.
     pub(super) fn ended(&mut self, config: &Config) {
-        self.closing = Some(LINGER.min(config.close_timeout));
+        self.closing = Some(config.close_timeout);
+        self.ended = true;
+        self.next = None;
+    }
+
+    /// The transport is gone: nothing is waited for any more.
+    pub(super) fn stop(&mut self) {
+        self.unanswered = None;
+        self.closing = None;
+        self.close_by = None;
+        self.ended = false;
         self.next = None;
     }
 
     /// Looks at the clock: what is due, if anything. Afterwards [`next`](Self::next) is up to date.
     pub(super) fn look(&mut self, now: Instant, waiting: Waiting, config: &Config) -> Due {
         if let Some(timeout) = self.closing.take() {
-            // A closing handshake that fails does not get more time than it had.
-            let by = now + timeout;
-            self.close_by = Some(self.close_by.map_or(by, |earlier| earlier.min(by)));
+            self.close_within(timeout, now);
         }
-        let heard = std::mem::take(&mut self.heard);
-        if heard {
-            self.heard_at = now;
-            // Whoever sends is alive, though the pong may be stuck behind a large message.
-            self.ping = None;
+        if self.ended && !waiting.output {
+            self.ended = false;
+            self.close_within(LINGER, now);
+        }
+        let heard = self.settle_heard(now);
+        if let Some(ping) = self.unanswered.as_mut().filter(|ping| !ping.is_written) {
+            // It may be stuck behind a large message of ours.
+            ping.since = now;
+            ping.is_written = ping.is_just_written(waiting);
         }
         if std::mem::take(&mut self.wrote) || !self.output_waited {
             self.wrote_at = now;
@@ -140,10 +185,31 @@ impl Timer {
         self.output_waited = waiting.output;
 
         let due = self.due(now, waiting, config);
-        // The last byte may have come just now: look again before a whole interval has passed.
-        let soon = config.keepalive.filter(|_| heard && waiting.open).map(|interval| now + interval / 2);
+        // The last byte may have come just now, or the answer to the ping may come: look again before a whole
+        // interval has passed.
+        let soon = config
+            .keepalive
+            .filter(|_| waiting.open && (heard || self.unanswered.is_some()))
+            .map(|interval| now + interval.min(FOR_EVER) / 2);
         self.next = self.earliest(waiting, config).into_iter().chain(soon).min();
         due
+    }
+
+    /// Whether something was heard since it was last asked. If so, all is well up to now.
+    fn settle_heard(&mut self, now: Instant) -> bool {
+        let heard = std::mem::take(&mut self.heard);
+        if heard {
+            self.heard_at = now;
+            // Whoever sends is alive, though the pong may be stuck behind a large message.
+            self.unanswered = None;
+        }
+        heard
+    }
+
+    /// A closing handshake that fails or ends does not get more time than it had.
+    fn close_within(&mut self, timeout: Duration, now: Instant) {
+        let by = now + timeout.min(FOR_EVER);
+        self.close_by = Some(self.close_by.map_or(by, |earlier| earlier.min(by)));
     }
 
     fn due(&self, now: Instant, waiting: Waiting, config: &Config) -> Due {
@@ -154,9 +220,9 @@ impl Timer {
             Due::TimedOut(TimedOut::Close)
         } else if waiting.output && passed(self.wrote_at, config.send_timeout) {
             Due::TimedOut(TimedOut::Send)
-        } else if self.expects_input(waiting) && passed(self.silent_since(), config.receive_timeout) {
+        } else if self.silent_since(waiting).is_some_and(|since| passed(since, config.receive_timeout)) {
             Due::TimedOut(TimedOut::Receive)
-        } else if waiting.open && self.ping.is_none() && passed(self.heard_at, config.keepalive) {
+        } else if waiting.open && self.unanswered.is_none() && passed(self.heard_at, config.keepalive) {
             Due::Ping
         } else {
             Due::Nothing
@@ -164,23 +230,21 @@ impl Timer {
     }
 
     fn earliest(&self, waiting: Waiting, config: &Config) -> Option<Instant> {
-        let after = |since: Instant, timeout: Option<Duration>| timeout.map(|timeout| since + timeout);
+        let after =
+            |since: Instant, timeout: Option<Duration>| timeout.map(|timeout| since + timeout.min(FOR_EVER));
         [
             self.close_by,
             after(self.wrote_at, config.send_timeout).filter(|_| waiting.output),
-            after(self.silent_since(), config.receive_timeout).filter(|_| self.expects_input(waiting)),
-            after(self.heard_at, config.keepalive).filter(|_| waiting.open && self.ping.is_none()),
+            self.silent_since(waiting).and_then(|since| after(since, config.receive_timeout)),
+            after(self.heard_at, config.keepalive).filter(|_| waiting.open && self.unanswered.is_none()),
         ]
         .into_iter()
         .flatten()
         .min()
     }
 
-    fn expects_input(&self, waiting: Waiting) -> bool {
-        waiting.frame || self.ping.is_some()
-    }
-
-    fn silent_since(&self) -> Instant {
-        self.ping.map_or(self.heard_at, |sent| sent.max(self.heard_at))
+    /// Since when the peer is silent though something has to come; `None` where it may be silent.
+    fn silent_since(&self, waiting: Waiting) -> Option<Instant> {
+        if waiting.frame { Some(self.heard_at) } else { self.unanswered.as_ref().map(|ping| ping.since) }
     }
 }
