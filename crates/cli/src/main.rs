@@ -1,2 +1,41 @@
 //! The `wsduo` command.
-fn main() {}
+//!
+//! [`args`] is what was typed, [`plan`] what it means, [`connect`], [`serve`] and [`demo`] do it, [`exit`] says how it ended.
+
+mod args;
+mod connect;
+mod demo;
+mod exit;
+mod output;
+mod plan;
+mod serve;
+mod session;
+mod signals;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use exit::Failure;
+use plan::Plan;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.is_quiet() {
+                terminal::complain(&failure);
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    match plan::plan(args::Typed::parse())? {
+        Plan::Connect(plan) => connect::run(*plan),
+        Plan::Serve(plan) => serve::run(*plan),
+        Plan::Demo => demo::run(),
+    }
+}

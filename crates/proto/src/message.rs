@@ -170,6 +170,7 @@ impl MessageRef<'_> {
 
 impl<'a> Outgoing<'a> {
     /// Private: whoever calls it knows that text is UTF-8.
+    #[inline]
     fn shared(message_type: MessageType, payload: impl Into<Bytes>) -> Self {
         Self { message_type, payload: Payload::Shared(payload.into()) }
     }
@@ -185,6 +186,7 @@ impl<'a> Outgoing<'a> {
         self.payload.as_slice().len()
     }
 
+    #[inline]
     const fn borrowed(message_type: MessageType, bytes: &'a [u8]) -> Self {
         Self { message_type, payload: Payload::Borrowed(bytes) }
     }
@@ -275,6 +277,7 @@ impl From<&Message> for Outgoing<'_> {
 }
 
 impl<'a> From<MessageRef<'a>> for Outgoing<'a> {
+    #[inline]
     fn from(message: MessageRef<'a>) -> Self {
         match message {
             MessageRef::Text(Cow::Borrowed(text)) => text.into(),

@@ -3,9 +3,6 @@
 //! `echo_server ADDR [--tls] [--sink]`: `--tls` serves `wss` with a certificate made on the spot; `--sink` counts binary
 //! messages without answering them, and answers a text message with that count in decimal.
 
-use std::cell::Cell;
-
-use tokio::task::LocalSet;
 use wsduo::{Error, Identity, Incoming, Listener, MessageType, MessageWebSocketControl, RequestControl};
 
 #[tokio::main(flavor = "current_thread")]
@@ -33,38 +30,35 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = listener.await?;
     println!("listening on {}://{}/", if tls { "wss" } else { "ws" }, listener.local_address()?);
 
-    LocalSet::new()
-        .run_until(async {
-            let control = MessageWebSocketControl::new().max_message_size(usize::MAX).max_fragments(u32::MAX);
-            loop {
-                let incoming = listener.accept().await;
-                let control = control.clone();
-                // How one connection ends is of no interest here.
-                tokio::task::spawn_local(async move {
-                    let _ =
-                        if sink { count(incoming, &control).await } else { echo(incoming, &control).await };
-                });
-            }
-        })
-        .await
+    let control = MessageWebSocketControl::new().max_message_size(usize::MAX).max_fragments(u32::MAX);
+    loop {
+        let incoming = listener.accept().await;
+        let control = control.clone();
+        // How one connection ends is of no interest here.
+        if sink {
+            tokio::spawn(count(incoming, control));
+        } else {
+            tokio::spawn(echo(incoming, control));
+        }
+    }
 }
 
-async fn echo(incoming: Incoming, control: &MessageWebSocketControl) -> Result<(), Error> {
-    let mut socket = incoming.request().await?.accept_message(control).await?;
+async fn echo(incoming: Incoming, control: MessageWebSocketControl) -> Result<(), Error> {
+    let mut socket = incoming.request().await?.accept_message(&control).await?;
     socket.run(|message, replies| replies.send(message)).await?;
     Ok(())
 }
 
-async fn count(incoming: Incoming, control: &MessageWebSocketControl) -> Result<(), Error> {
-    let mut socket = incoming.request().await?.accept_message(control).await?;
-    let counted = Cell::new(0_u64);
+async fn count(incoming: Incoming, control: MessageWebSocketControl) -> Result<(), Error> {
+    let mut socket = incoming.request().await?.accept_message(&control).await?;
+    let mut counted = 0_u64;
     socket
         .run(|message, replies| match message.message_type() {
             MessageType::Binary => {
-                counted.set(counted.get() + 1);
+                counted += 1;
                 Ok(())
             }
-            MessageType::Text => replies.send(counted.get().to_string()),
+            MessageType::Text => replies.send(counted.to_string()),
         })
         .await?;
     Ok(())

@@ -9,18 +9,25 @@ use wsduo_proto::handshake::Response;
 /// What is known of a connection at one moment. Cheap to make and to clone.
 #[derive(Clone, Debug)]
 pub struct MessageWebSocketInformation {
-    facts: Arc<Facts>,
+    facts: Facts,
     statistics: Statistics,
 }
 
 /// What does not change once the connection is open.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) local_address: Option<SocketAddr>,
     pub(crate) remote_address: Option<SocketAddr>,
-    pub(crate) subprotocol: Option<Box<str>>,
-    pub(crate) response: Option<Box<Response>>,
-    pub(crate) tls: Option<Box<TlsInformation>>,
+    /// Apart: many connections of a server have nothing here.
+    pub(crate) agreed: Option<Arc<Agreed>>,
+}
+
+/// What was agreed when the connection was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Agreed {
+    pub(crate) subprotocol: Option<String>,
+    pub(crate) response: Option<Response>,
+    pub(crate) tls: Option<TlsInformation>,
 }
 
 /// Figures of a connection so far.
@@ -52,7 +59,7 @@ pub struct TlsInformation {
 }
 
 impl MessageWebSocketInformation {
-    pub(crate) fn new(facts: Arc<Facts>, statistics: Statistics) -> Self {
+    pub(crate) fn new(facts: Facts, statistics: Statistics) -> Self {
         Self { facts, statistics }
     }
 
@@ -68,17 +75,17 @@ impl MessageWebSocketInformation {
 
     /// The subprotocol agreed (RFC 6455 §1.9). The original calls it Protocol.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.facts.subprotocol.as_deref()
+        self.facts.agreed.as_ref()?.subprotocol.as_deref()
     }
 
     /// The server's answer to the opening handshake: status and headers. `None` on a server.
     pub fn response(&self) -> Option<&Response> {
-        self.facts.response.as_deref()
+        self.facts.agreed.as_ref()?.response.as_ref()
     }
 
     /// What TLS agreed on; `None` without TLS.
     pub fn tls(&self) -> Option<&TlsInformation> {
-        self.facts.tls.as_deref()
+        self.facts.agreed.as_ref()?.tls.as_ref()
     }
 
     /// Messages, bytes and the round-trip time so far.

@@ -1,4 +1,62 @@
-//! WebSocket clients and servers.
+//! WebSocket clients and servers: correct first, then fast, and hard to misuse.
+//!
+//! # A client
+//! ```no_run
+//! use wsduo::{CloseCode, MessageWebSocket};
+//!
+//! # async fn example() -> Result<(), wsduo::Error> {
+//! let mut socket = MessageWebSocket::connect("wss://example.org/chat").await?;
+//! socket.send("Hello, World!").await?;
+//! while let Some(message) = socket.receive().await? {
+//!     println!("{message:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A server
+//! ```no_run
+//! use wsduo::{Listener, MessageWebSocketControl};
+//!
+//! # async fn example() -> Result<(), wsduo::Error> {
+//! let listener = Listener::bind("127.0.0.1:8080").await?;
+//! let control = MessageWebSocketControl::new();
+//! loop {
+//!     let incoming = listener.accept().await;
+//!     let control = control.clone();
+//!     tokio::spawn(async move {
+//!         let mut socket = incoming.request().await?.accept_message(&control).await?;
+//!         socket.run(|message, replies| replies.send(message)).await
+//!     });
+//! }
+//! # }
+//! ```
+//!
+//! # Which way to use a socket
+//!
+//! | For | Use |
+//! |---|---|
+//! | one message after the other | [`receive`](MessageWebSocket::receive) and [`send`](MessageWebSocket::send) |
+//! | answering as fast as can be | [`run`](MessageWebSocket::run), or [`run_async`](MessageWebSocket::run_async) where the answer needs waiting |
+//! | sending many at once | [`feed`](MessageWebSocket::feed) and [`flush`](MessageWebSocket::flush) |
+//! | receiving and sending in different tasks | [`split`](MessageWebSocket::split) |
+//! | messages that do not fit in memory | [`next_reader`](MessageWebSocket::next_reader) and [`message_writer`](MessageWebSocket::message_writer) |
+//! | any transport but TCP and TLS | [`from_transport`](MessageWebSocketControl::from_transport), [`Request::from_transport`] |
+//! | combinators | `Stream` and `Sink` |
+//!
+//! # What holds for all of it
+//!
+//! * Every `async fn` may be dropped at any time: nothing is lost, torn or sent twice.
+//! * A clean end is `Ok(None)`; a lost connection is an error.
+//! * While any operation of a socket waits, pings are answered, the keepalive goes on and deadlines hold. There is no task
+//!   behind a socket: while nothing is called, nothing happens.
+//! * Memory follows the bytes that arrived, within the limits of [`MessageWebSocketControl`].
+//! * It runs on [tokio](https://docs.rs/tokio) with its time driver enabled, as `#[tokio::main]` has it.
+//!
+//! # Features
+//!
+//! `aws-lc-rs` (default): TLS with that cryptographic provider. `ring`: TLS with that one. With neither, `wss` is refused.
+//! `self-signed`: certificates made on the spot, for tests and demonstrations.
 
 mod control;
 mod error;
@@ -33,3 +91,8 @@ pub use wsduo_proto::{
     CloseCode, Closed, CommandError, Initiator, Message, MessagePart, MessageRef, MessageType, Outgoing,
     ProtocolError, Role, TimedOut,
 };
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

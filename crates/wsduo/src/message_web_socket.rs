@@ -56,7 +56,7 @@ pub struct MessageWebSocket<T = Transport> {
 #[derive(Debug)]
 pub(crate) struct Inner<T> {
     pub(crate) driver: Driver<T>,
-    pub(crate) facts: Arc<Facts>,
+    pub(crate) facts: Facts,
     /// The stream has told of its end.
     stream_ended: bool,
 }
@@ -83,7 +83,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         behind_handshake: Vec<u8>,
     ) -> Self {
         let driver = Driver::new(transport, role, config, behind_handshake);
-        Self { inner: Box::new(Inner { driver, facts: Arc::new(facts), stream_ended: false }) }
+        Self { inner: Box::new(Inner { driver, facts, stream_ended: false }) }
     }
 
     /// Waits for the next message and returns it whole.
@@ -224,7 +224,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
 
     /// What is known of the connection.
     pub fn information(&self) -> MessageWebSocketInformation {
-        MessageWebSocketInformation::new(Arc::clone(&self.inner.facts), self.inner.driver.statistics())
+        MessageWebSocketInformation::new(self.inner.facts.clone(), self.inner.driver.statistics())
     }
 
     /// Splits the socket into a receiver and a sender, for two tasks or more: the sender can be cloned.

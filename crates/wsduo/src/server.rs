@@ -15,7 +15,7 @@ use wsduo_proto::handshake::{self, HeadLimits};
 
 use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
-use crate::information::Facts;
+use crate::information::{Agreed, Facts, TlsInformation};
 use crate::io::handshake as io_handshake;
 use crate::io::transport::Transport;
 use crate::message_web_socket::MessageWebSocket;
@@ -159,7 +159,9 @@ impl Listener {
                     // A socket that refuses the option is about to report why.
                     let _ = tcp.set_nodelay(self.shared.no_delay);
                     let shared = Arc::clone(&self.shared);
-                    return Incoming { tcp, remote_address, shared, permit };
+                    return Incoming {
+                        inner: Box::new(IncomingInner { tcp, remote_address, shared, permit }),
+                    };
                 }
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(_) => tokio::time::sleep(BACK_OFF).await,
@@ -230,6 +232,12 @@ where
 /// A connection of which nothing has been read.
 #[derive(Debug)]
 pub struct Incoming {
+    /// Boxed: it waits in a task that should be small.
+    inner: Box<IncomingInner>,
+}
+
+#[derive(Debug)]
+struct IncomingInner {
     tcp: TcpStream,
     remote_address: SocketAddr,
     shared: Arc<Shared>,
@@ -239,7 +247,7 @@ pub struct Incoming {
 impl Incoming {
     /// Who connects.
     pub fn remote_address(&self) -> SocketAddr {
-        self.remote_address
+        self.inner.remote_address
     }
 
     /// Waits for TLS, if the listener has it, and for the request, within the time and the limits of [`RequestControl`].
@@ -254,7 +262,7 @@ impl Incoming {
     pub fn request(self) -> impl Future<Output = Result<Request, Error>> + Send {
         // Boxed: the handshake needs some memory, and gives it back when it is done.
         Box::pin(async move {
-            let Self { tcp, remote_address, shared, permit } = self;
+            let IncomingInner { tcp, remote_address, shared, permit } = *self.inner;
             let control = &shared.control;
             let receiving = async {
                 let local_address = tcp.local_addr().ok();
@@ -265,13 +273,9 @@ impl Incoming {
                 };
                 #[cfg(not(feature = "__tls"))]
                 let transport = Transport::tcp(tcp);
-                let facts = Facts {
-                    local_address,
-                    remote_address: Some(remote_address),
-                    tls: tls::information(&transport),
-                    ..Facts::default()
-                };
-                Request::receive(transport.with_permit(permit), control, facts).await
+                let tls = tls::information(&transport);
+                let facts = Facts { local_address, remote_address: Some(remote_address), agreed: None };
+                Request::receive(transport.with_permit(permit), control, facts, tls).await
             };
             deadline(control.timeout, receiving).await
         })
@@ -300,6 +304,7 @@ struct RequestInner<T> {
     request: handshake::Request,
     behind_handshake: Vec<u8>,
     facts: Facts,
+    tls: Option<TlsInformation>,
     subprotocol: Option<String>,
     headers: HeaderMap,
     invalid: Option<Error>,
@@ -314,11 +319,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// # Cancel safety
     /// Dropping the future drops the transport.
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
-        let receiving = Self::receive(transport, control, Facts::default());
+        let receiving = Self::receive(transport, control, Facts::default(), None);
         Box::pin(deadline(control.timeout, receiving)).await
     }
 
-    async fn receive(mut transport: T, control: &RequestControl, facts: Facts) -> Result<Self, Error> {
+    async fn receive(
+        mut transport: T,
+        control: &RequestControl,
+        facts: Facts,
+        tls: Option<TlsInformation>,
+    ) -> Result<Self, Error> {
         let (request, behind_handshake) = io_handshake::server(&mut transport, control.limits).await?;
         if let Err(error) = control.origins.check(&request) {
             let body = format!("{error}\n");
@@ -331,6 +341,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             request,
             behind_handshake,
             facts,
+            tls,
             subprotocol: None,
             headers: HeaderMap::new(),
             invalid: None,
@@ -413,6 +424,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             request,
             behind_handshake,
             mut facts,
+            tls,
             subprotocol,
             mut headers,
             invalid,
@@ -444,7 +456,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         written.await.map_err(|error| {
             Error::source(ErrorKind::Handshake, "the client was lost before it got the response", error)
         })?;
-        facts.subprotocol = subprotocol.map(Into::into);
+        if subprotocol.is_some() || tls.is_some() {
+            facts.agreed = Some(Arc::new(Agreed { subprotocol, response: None, tls }));
+        }
         let config = Arc::clone(&settings.config);
         Ok(MessageWebSocket::open(transport, Role::Server, config, facts, behind_handshake))
     }

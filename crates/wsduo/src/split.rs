@@ -39,7 +39,7 @@ struct Shared<T> {
     /// Wakes all of `waiting`: what the driver gives to the transport and to its alarm, since either half may be the one
     /// that has to go on.
     waker: Waker,
-    facts: Arc<Facts>,
+    facts: Facts,
 }
 
 /// The tasks that wait for the connection.
@@ -95,7 +95,7 @@ enum Half {
     Sender,
 }
 
-pub(crate) fn split<T>(driver: Driver<T>, facts: Arc<Facts>) -> (MessageReceiver<T>, MessageSender<T>) {
+pub(crate) fn split<T>(driver: Driver<T>, facts: Facts) -> (MessageReceiver<T>, MessageSender<T>) {
     let waiting = Arc::new(Waiting::default());
     let waker = Waker::from(Arc::clone(&waiting));
     let shared = Arc::new(Shared { driver: Mutex::new(driver), waiting, waker, facts });
@@ -127,7 +127,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
     }
 
     fn information(&self) -> MessageWebSocketInformation {
-        MessageWebSocketInformation::new(Arc::clone(&self.facts), self.with(|driver| driver.statistics()))
+        MessageWebSocketInformation::new(self.facts.clone(), self.with(|driver| driver.statistics()))
     }
 }
 
@@ -257,5 +257,43 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
     /// What is known of the connection.
     pub fn information(&self) -> MessageWebSocketInformation {
         self.shared.information()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use wsduo_proto::Role;
+
+    use crate::MessageWebSocketControl;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_is_not_being_read_is_not_called_silent() {
+        let (ours, mut theirs) = tokio::io::duplex(256 << 10);
+        let (mut receiver, sender) =
+            MessageWebSocketControl::new().from_transport(ours, Role::Client).split();
+        // More than is read ahead.
+        for _ in 0..3 {
+            theirs.write_all(&[0x82, 0x7e, 0xff, 0xff]).await.unwrap();
+            theirs.write_all(&[b'x'; 0xffff]).await.unwrap();
+        }
+        // Takes what we send, pings included, but slowly.
+        let slow = tokio::spawn(async move {
+            let mut taken = [0; 4 << 10];
+            while theirs.read(&mut taken).await.unwrap() > 0 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+
+        for _ in 0..100 {
+            sender.send(vec![b'x'; 8 << 10]).await.unwrap();
+        }
+
+        for _ in 0..3 {
+            assert_eq!(receiver.receive().await.unwrap().unwrap().len(), 0xffff);
+        }
+        slow.abort();
     }
 }

@@ -312,16 +312,16 @@ mod with_tls {
         }
     }
 
-    pub(crate) fn information(transport: &Transport) -> Option<Box<TlsInformation>> {
+    pub(crate) fn information(transport: &Transport) -> Option<TlsInformation> {
         let session = transport.tls_session()?;
         let version = session.protocol_version()?;
         let suite = session.negotiated_cipher_suite()?;
         let certificates = session.peer_certificates().unwrap_or_default();
-        Some(Box::new(TlsInformation {
+        Some(TlsInformation {
             version: version.as_str().unwrap_or("unknown").replace('_', "."),
             cipher_suite: suite.suite().as_str().unwrap_or("unknown").to_owned(),
             certificates: certificates.iter().map(|certificate| certificate.to_vec()).collect(),
-        }))
+        })
     }
 }
 
@@ -344,7 +344,7 @@ mod without_tls {
         }
     }
 
-    pub(crate) fn information(_: &Transport) -> Option<Box<TlsInformation>> {
+    pub(crate) fn information(_: &Transport) -> Option<TlsInformation> {
         None
     }
 }

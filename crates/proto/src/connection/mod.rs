@@ -1,5 +1,6 @@
 //! An open connection, without I/O: inputs, commands, outputs and questions.
 
+mod assembly;
 mod output;
 mod receive;
 mod send;
@@ -16,8 +17,8 @@ use crate::error::{ProtocolError, TimedOut};
 use crate::frame::MaskingKeys;
 use crate::message::{MessageRef, MessageType};
 
+use assembly::Assembly;
 pub use output::Output;
-use receive::Incoming;
 use send::Unfinished;
 use state::State;
 use timer::{Due, Timer, Waiting};
@@ -40,21 +41,31 @@ pub struct Connection {
     role: Role,
     state: State,
     config: Arc<Config>,
-    incoming: Incoming,
+    /// The message that is arriving, if one has begun that was not all there at once.
+    message: Option<Box<Assembly>>,
+    /// The largest message that may take the fast path: both limits of the configuration, in one look, or as much as a
+    /// length of two bytes can say.
+    max_whole: u16,
     output: Output,
     /// The message of which parts were sent, until its end.
     unfinished: Option<Unfinished>,
-    /// The payloads of pings not yet answered, at most [`MAX_PONGS`], so that pings cannot pile up.
-    pongs: Vec<Vec<u8>>,
+    /// Control frames whose turn has not come.
+    control: Option<Box<ControlFrames>>,
     /// Where the last pong queued ends in the outgoing stream. The next ones wait until that is written.
     pong_end: u64,
-    /// The close frame, until it is queued.
-    close_frame: Option<Box<CloseFrame>>,
     /// How the connection ends; there once a close frame was queued or received, or the transport was lost.
     closed: Option<Box<Closed>>,
     timer: Timer,
     messages_received: u64,
     messages_sent: u64,
+}
+
+/// Control frames that wait to be queued.
+#[derive(Debug, Default)]
+struct ControlFrames {
+    /// The payloads of pings not yet answered, at most [`MAX_PONGS`], so that pings cannot pile up.
+    pongs: Vec<Vec<u8>>,
+    close: Option<CloseFrame>,
 }
 
 /// Most pings that wait for their pongs. Of more, the latest takes the place of the one before it: only that has to be
@@ -124,13 +135,13 @@ impl Connection {
         Self {
             role,
             state: State::Open,
+            message: None,
+            max_whole: u16::try_from(config.max_frame_size.min(config.max_message_size)).unwrap_or(u16::MAX),
             config,
-            incoming: Incoming::default(),
             output: Output::default(),
             unfinished: None,
-            pongs: Vec::new(),
+            control: None,
             pong_end: 0,
-            close_frame: None,
             closed: None,
             timer: Timer::new(now),
             messages_received: 0,
@@ -169,7 +180,7 @@ impl Connection {
 
     /// Whether parts of a message have been handed out and its end has not.
     pub fn is_in_parts(&self) -> bool {
-        self.incoming.is_in_parts()
+        self.message.as_ref().is_some_and(|message| message.in_parts)
     }
 
     /// Messages delivered to their end.
@@ -182,10 +193,15 @@ impl Connection {
         self.messages_sent
     }
 
+    /// Bytes of frames, headers included, that the transport took.
+    pub fn bytes_written(&self) -> u64 {
+        self.output.written()
+    }
+
     /// Bytes that are queued or will be, counting control frames that wait for their turn.
     #[inline]
     pub fn has_output(&self) -> bool {
-        !self.output.is_empty() || !self.pongs.is_empty() || self.close_frame.is_some()
+        !self.output.is_empty() || self.control.is_some()
     }
 
     /// Bytes queued and not written.
@@ -228,9 +244,8 @@ impl Connection {
         }
         self.timer.stop();
         self.state = State::Ended;
-        self.incoming = Incoming::default();
-        self.pongs = Vec::new();
-        self.close_frame = None;
+        self.message = None;
+        self.control = None;
         self.output.discard();
     }
 
@@ -262,9 +277,7 @@ impl Connection {
     /// [`wrote`](Self::wrote).
     #[inline]
     pub fn output(&mut self, keys: &mut impl MaskingKeys) -> &mut Output {
-        if !self.pongs.is_empty() || self.close_frame.is_some() {
-            self.queue_control(keys);
-        }
+        self.control_first(keys);
         &mut self.output
     }
 
@@ -301,7 +314,7 @@ impl Connection {
 
     fn waiting(&self) -> Waiting {
         Waiting {
-            frame: self.incoming.is_in_frame(),
+            frame: self.message.as_ref().is_some_and(|message| message.frame.is_some()),
             output: self.has_output(),
             written: self.output.written(),
             open: self.state == State::Open,

@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use crate::frame::header::MAX_HEADER;
 use crate::frame::{Header, MaskingKey, Opcode};
-use crate::message::Payload;
 
 /// Payloads of at least this many bytes are queued by reference where they are owned and need no mask.
 const BY_REFERENCE: usize = 8 << 10;
@@ -26,7 +25,8 @@ pub struct Output {
     sent: usize,
     /// Payloads by reference, each with the position in `near` that it goes before.
     /// Positions never decrease, and none is below `sent`.
-    far: VecDeque<(usize, Bytes)>,
+    #[allow(clippy::box_collection)] // one word while there is none
+    far: Option<Box<VecDeque<(usize, Bytes)>>>,
     /// Bytes ever queued and ever written.
     total_queued: u64,
     total_written: u64,
@@ -58,32 +58,30 @@ impl Output {
         self.total_written
     }
 
-    /// Queues one frame.
+    /// Queues one frame, copying its payload.
     #[inline]
-    pub(super) fn push(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: Payload<'_>) {
-        let len = payload.as_slice().len();
-        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: len as u64 };
+    pub(super) fn push(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: &[u8]) {
+        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: payload.len() as u64 };
         let before = self.near.len();
-        match payload {
-            Payload::Shared(bytes) if len >= BY_REFERENCE => self.push_large(&header, bytes),
-            payload => {
-                self.near.reserve(MAX_HEADER + len);
-                header.write(&mut self.near);
-                match key {
-                    Some(key) => key.append(payload.as_slice(), &mut self.near),
-                    None => self.near.extend_from_slice(payload.as_slice()),
-                }
-                self.total_queued += (self.near.len() - before) as u64;
-            }
+        self.near.reserve(MAX_HEADER + payload.len());
+        header.write(&mut self.near);
+        match key {
+            Some(key) => key.append(payload, &mut self.near),
+            None => self.near.extend_from_slice(payload),
         }
+        self.total_queued += (self.near.len() - before) as u64;
     }
 
-    #[cold]
-    fn push_large(&mut self, header: &Header, payload: Bytes) {
+    /// Queues one frame by reference to its payload, unless that is small.
+    pub(super) fn push_shared(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: Bytes) {
+        if payload.len() < BY_REFERENCE {
+            return self.push(opcode, fin, key, &payload);
+        }
+        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: payload.len() as u64 };
         let before = self.near.len();
         header.write(&mut self.near);
         self.total_queued += (self.near.len() - before) as u64 + header.payload_len;
-        let payload = match header.masking_key {
+        let payload = match key {
             None => payload,
             // Nobody else holds the bytes: mask them where they are.
             Some(key) => match payload.try_into_mut() {
@@ -98,13 +96,13 @@ impl Output {
                 }
             },
         };
-        self.far.push_back((self.near.len(), payload));
+        self.far.get_or_insert_default().push_back((self.near.len(), payload));
     }
 
     /// What is to be written next, where it lies in one piece: all of it, unless a large payload waits.
     #[inline]
     pub fn contiguous(&self) -> Option<&[u8]> {
-        if self.far.is_empty() { Some(&self.near[self.sent..]) } else { None }
+        if self.far.is_none() { Some(&self.near[self.sent..]) } else { None }
     }
 
     /// Fills `slices` with what is to be written next and returns how many were filled.
@@ -117,7 +115,7 @@ impl Output {
                 filled += 1;
             }
         };
-        for (position, payload) in &self.far {
+        for (position, payload) in self.far.iter().flat_map(|far| far.iter()) {
             put(&self.near[at..*position]);
             put(payload);
             at = *position;
@@ -136,7 +134,7 @@ impl Output {
         if self.is_empty() {
             self.near.clear();
             self.sent = 0;
-            self.far.clear();
+            self.far = None;
         } else {
             self.advance_partly(n);
         }
@@ -144,29 +142,33 @@ impl Output {
 
     fn advance_partly(&mut self, mut n: usize) {
         while n > 0 {
-            let near_end = self.far.front().map_or(self.near.len(), |(position, _)| *position);
-            let near = n.min(near_end - self.sent);
+            let next = self.far.as_mut().and_then(|far| far.front_mut());
+            let near = n.min(next.as_ref().map_or(self.near.len(), |(position, _)| *position) - self.sent);
             self.sent += near;
             n -= near;
-            if n == 0 {
-                break;
-            }
-            let Some((_, payload)) = self.far.front_mut() else {
-                break;
-            };
+            let Some((_, payload)) = next.filter(|_| n > 0) else { break };
             let far = n.min(payload.len());
             bytes::Buf::advance(payload, far);
             n -= far;
             if payload.is_empty() {
-                self.far.pop_front();
+                self.pop_far();
             }
         }
         if self.sent >= COMPACT && self.sent * 2 >= self.near.len() {
             self.near.drain(..self.sent);
-            for (position, _) in &mut self.far {
+            for (position, _) in self.far.iter_mut().flat_map(|far| far.iter_mut()) {
                 *position -= self.sent;
             }
             self.sent = 0;
+        }
+    }
+
+    fn pop_far(&mut self) {
+        if let Some(far) = &mut self.far {
+            far.pop_front();
+            if far.is_empty() {
+                self.far = None;
+            }
         }
     }
 
@@ -199,17 +201,17 @@ mod tests {
         let large = Bytes::from(vec![7; BY_REFERENCE]);
         let mut output = Output::default();
         let mut expected = Vec::new();
-        for payload in [Payload::Borrowed(SMALL), Payload::Shared(large.clone()), Payload::Shared(large)] {
+        for payload in [Bytes::from_static(SMALL), large.clone(), large] {
             let header = Header {
                 fin: true,
                 rsv: 0,
                 opcode: Opcode::Binary,
                 masking_key: None,
-                payload_len: payload.as_slice().len() as u64,
+                payload_len: payload.len() as u64,
             };
             header.write(&mut expected);
-            expected.extend_from_slice(payload.as_slice());
-            output.push(Opcode::Binary, true, None, payload);
+            expected.extend_from_slice(&payload);
+            output.push_shared(Opcode::Binary, true, None, payload);
         }
         (output, expected)
     }
@@ -248,8 +250,8 @@ mod tests {
             let mut output = Output::default();
             let payload = if key.is_some() { Bytes::from(vec![7; BY_REFERENCE]) } else { payload.clone() };
             let address = if key.is_some() { payload.as_ptr() } else { address };
-            output.push(Opcode::Binary, true, key, Payload::Shared(payload));
-            assert_eq!(output.far[0].1.as_ptr(), address);
+            output.push_shared(Opcode::Binary, true, key, payload);
+            assert_eq!(output.far.as_ref().unwrap()[0].1.as_ptr(), address);
         }
     }
 
@@ -257,14 +259,9 @@ mod tests {
     fn a_shared_payload_is_never_masked_in_place() {
         let payload = Bytes::from(vec![7; BY_REFERENCE]);
         let mut output = Output::default();
-        output.push(
-            Opcode::Binary,
-            true,
-            Some(MaskingKey::new([1, 2, 3, 4])),
-            Payload::Shared(payload.clone()),
-        );
+        output.push_shared(Opcode::Binary, true, Some(MaskingKey::new([1, 2, 3, 4])), payload.clone());
         assert!(payload.iter().all(|&byte| byte == 7));
-        assert_ne!(output.far[0].1[0], 7);
+        assert_ne!(output.far.as_ref().unwrap()[0].1[0], 7);
     }
 
     #[test]
@@ -280,8 +277,8 @@ mod tests {
     fn sent_bytes_do_not_pile_up() {
         let mut output = Output::default();
         for _ in 0..1000 {
-            output.push(Opcode::Binary, true, None, Payload::Borrowed(&[0; 1000]));
-            output.push(Opcode::Binary, true, None, Payload::Borrowed(&[0; 1000]));
+            output.push(Opcode::Binary, true, None, &[0; 1000]);
+            output.push(Opcode::Binary, true, None, &[0; 1000]);
             output.advance(output.len() - 500);
         }
         assert!(output.near.capacity() < 4 * COMPACT, "{} bytes", output.near.capacity());

@@ -38,8 +38,13 @@ impl Connection {
         if self.state != State::Open || self.unfinished.is_some() {
             return Err(self.why_not());
         }
+        self.control_first(keys);
         let key = self.key(keys);
-        self.output.push(message.message_type.into(), true, key, message.payload);
+        let opcode = message.message_type.into();
+        match message.payload {
+            Payload::Borrowed(bytes) => self.output.push(opcode, true, key, bytes),
+            Payload::Shared(bytes) => self.output.push_shared(opcode, true, key, bytes),
+        }
         self.messages_sent += 1;
         Ok(())
     }
@@ -71,8 +76,9 @@ impl Connection {
         {
             return Err(CommandError::InvalidUtf8);
         }
+        self.control_first(keys);
         let key = self.key(keys);
-        self.output.push(opcode, is_complete, key, Payload::Borrowed(bytes));
+        self.output.push(opcode, is_complete, key, bytes);
         self.messages_sent += u64::from(is_complete);
         self.unfinished = (!is_complete).then_some(Unfinished { message_type, utf8 });
         Ok(())
@@ -93,8 +99,9 @@ impl Connection {
             return Err(CommandError::Closing);
         }
         let number = self.timer.ping_queued(now, self.output.end());
+        self.control_first(keys);
         let key = self.key(keys);
-        self.output.push(Opcode::Ping, true, key, Payload::Borrowed(&number.to_be_bytes()));
+        self.output.push(Opcode::Ping, true, key, &number.to_be_bytes());
         Ok(number)
     }
 
@@ -127,28 +134,48 @@ impl Connection {
     }
 
     pub(super) fn queue_close(&mut self, code: Option<CloseCode>, reason: &str) {
-        self.close_frame = Some(Box::new(CloseFrame { code, reason: reason.to_owned() }));
+        let close = CloseFrame { code, reason: reason.to_owned() };
+        self.control.get_or_insert_default().close = Some(close);
+    }
+
+    pub(super) fn drop_pongs(&mut self) {
+        if let Some(control) = &mut self.control {
+            control.pongs.clear();
+        }
     }
 
     /// Queues the pongs and the close frame, if it is their turn.
     #[cold]
     pub(super) fn queue_control(&mut self, keys: &mut impl MaskingKeys) {
-        if self.output.written() >= self.pong_end && !self.pongs.is_empty() {
-            for payload in std::mem::take(&mut self.pongs) {
+        let Some(mut control) = self.control.take() else { return };
+        if self.output.written() >= self.pong_end && !control.pongs.is_empty() {
+            for payload in control.pongs.drain(..) {
                 let key = self.key(keys);
-                self.output.push(Opcode::Pong, true, key, Payload::Borrowed(&payload));
+                self.output.push(Opcode::Pong, true, key, &payload);
             }
             self.pong_end = self.output.end();
         }
-        if let Some(frame) = self.close_frame.take() {
-            self.pongs = Vec::new(); // nothing may follow the close frame
-            let mut body = Vec::new();
-            if let Some(code) = frame.code {
-                body.extend_from_slice(&code.number().to_be_bytes());
-                body.extend_from_slice(frame.reason.as_bytes());
+        match control.close {
+            // Nothing may follow the close frame, not even a pong that has not had its turn.
+            Some(close) => {
+                let mut body = Vec::new();
+                if let Some(code) = close.code {
+                    body.extend_from_slice(&code.number().to_be_bytes());
+                    body.extend_from_slice(close.reason.as_bytes());
+                }
+                let key = self.key(keys);
+                self.output.push(Opcode::Close, true, key, &body);
             }
-            let key = self.key(keys);
-            self.output.push(Opcode::Close, true, key, Payload::Borrowed(&body));
+            None if !control.pongs.is_empty() => self.control = Some(control),
+            None => {}
+        }
+    }
+
+    /// Answers to pings go before what is sent later, where they have their turn: or a large upload would make us look dead.
+    #[inline]
+    pub(super) fn control_first(&mut self, keys: &mut impl MaskingKeys) {
+        if self.control.is_some() {
+            self.queue_control(keys);
         }
     }
 

@@ -47,18 +47,26 @@ pub(super) struct Timer {
     /// The look, or the ping, that last saw input; the look that last saw progress of the output.
     heard_at: Instant,
     wrote_at: Instant,
-    /// The latest ping, until it is answered: its number and when it was queued.
-    ping: Option<(u64, Instant)>,
-    /// The first ping after which nothing was heard: later ones do not give the peer more time.
-    unanswered: Option<Unanswered>,
+    /// How many pings were queued: the number of the latest.
     pings: u64,
-    /// What the closing handshake may take, until the next look makes a deadline of it.
-    closing: Option<Duration>,
-    close_by: Option<Instant>,
+    /// When the latest ping was queued, until it is answered.
+    ping: Option<Instant>,
+    /// The first ping after which nothing was heard: later ones do not give the peer more time.
+    unanswered: Option<Box<Unanswered>>,
+    closing: Closing,
     /// All has been said, and what is left of it to be written is waited for before [`LINGER`] begins.
     ended: bool,
     /// When to look next; `None` before the first look and after a change that may need an earlier one.
     next: Option<Instant>,
+}
+
+/// The deadline of the closing handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    NotYet,
+    /// Begun since the last look, which will make a deadline of it.
+    Within(Duration),
+    By(Instant),
 }
 
 /// A ping, as far as the patience with its answer is concerned.
@@ -89,8 +97,7 @@ impl Timer {
             ping: None,
             unanswered: None,
             pings: 0,
-            closing: None,
-            close_by: None,
+            closing: Closing::NotYet,
             ended: false,
             next: None,
         }
@@ -114,7 +121,7 @@ impl Timer {
             return self.unanswered.as_ref().is_some_and(|ping| ping.is_just_written(waiting))
                 || (self.ended && !waiting.output);
         }
-        self.closing.is_some()
+        matches!(self.closing, Closing::Within(_))
             || (waiting.open && config.keepalive.is_some())
             || self.earliest(waiting, config).is_some()
     }
@@ -128,45 +135,45 @@ impl Timer {
     /// Numbers the ping that is queued now, at this position of the outgoing stream.
     pub(super) fn ping_queued(&mut self, now: Instant, position: u64) -> u64 {
         self.pings += 1;
-        self.ping = Some((self.pings, now));
+        self.ping = Some(now);
         // What was heard before the ping does not answer it.
         self.settle_heard(now);
-        self.unanswered.get_or_insert(Unanswered { since: now, position, is_written: false });
+        self.unanswered
+            .get_or_insert_with(|| Box::new(Unanswered { since: now, position, is_written: false }));
         self.next = None;
         self.pings
     }
 
     /// Matches a pong to the latest ping: when that was queued.
     pub(super) fn pong_received(&mut self, number: u64) -> Option<Instant> {
-        let (_, sent) = self.ping.take_if(|(latest, _)| *latest == number)?;
-        Some(sent)
+        self.ping.take_if(|_| number == self.pings)
     }
 
-    /// The closing handshake has begun.
+    /// The closing handshake has begun. It does not get more time if it began before.
     pub(super) fn closing(&mut self, config: &Config) {
-        self.closing = Some(config.close_timeout);
+        if self.closing == Closing::NotYet {
+            self.closing = Closing::Within(config.close_timeout);
+        }
         self.next = None;
     }
 
     /// All has been said: once it is written, a short time is left for it to be read.
     pub(super) fn ended(&mut self, config: &Config) {
-        self.closing = Some(config.close_timeout);
+        self.closing(config);
         self.ended = true;
-        self.next = None;
     }
 
     /// The transport is gone: nothing is waited for any more.
     pub(super) fn stop(&mut self) {
         self.unanswered = None;
-        self.closing = None;
-        self.close_by = None;
+        self.closing = Closing::NotYet;
         self.ended = false;
         self.next = None;
     }
 
     /// Looks at the clock: what is due, if anything. Afterwards [`next`](Self::next) is up to date.
     pub(super) fn look(&mut self, now: Instant, waiting: Waiting, config: &Config) -> Due {
-        if let Some(timeout) = self.closing.take() {
+        if let Closing::Within(timeout) = self.closing {
             self.close_within(timeout, now);
         }
         if self.ended && !waiting.output {
@@ -206,17 +213,23 @@ impl Timer {
         heard
     }
 
-    /// A closing handshake that fails or ends does not get more time than it had.
     fn close_within(&mut self, timeout: Duration, now: Instant) {
         let by = now + timeout.min(FOR_EVER);
-        self.close_by = Some(self.close_by.map_or(by, |earlier| earlier.min(by)));
+        self.closing = Closing::By(self.close_by().map_or(by, |earlier| earlier.min(by)));
+    }
+
+    fn close_by(&self) -> Option<Instant> {
+        match self.closing {
+            Closing::By(by) => Some(by),
+            Closing::NotYet | Closing::Within(_) => None,
+        }
     }
 
     fn due(&self, now: Instant, waiting: Waiting, config: &Config) -> Due {
         let passed = |since: Instant, timeout: Option<Duration>| {
             timeout.is_some_and(|timeout| now.saturating_duration_since(since) >= timeout)
         };
-        if self.close_by.is_some_and(|by| by <= now) {
+        if self.close_by().is_some_and(|by| by <= now) {
             Due::TimedOut(TimedOut::Close)
         } else if waiting.output && passed(self.wrote_at, config.send_timeout) {
             Due::TimedOut(TimedOut::Send)
@@ -233,7 +246,7 @@ impl Timer {
         let after =
             |since: Instant, timeout: Option<Duration>| timeout.map(|timeout| since + timeout.min(FOR_EVER));
         [
-            self.close_by,
+            self.close_by(),
             after(self.wrote_at, config.send_timeout).filter(|_| waiting.output),
             self.silent_since(waiting).and_then(|since| after(since, config.receive_timeout)),
             after(self.heard_at, config.keepalive).filter(|_| waiting.open && self.unanswered.is_none()),

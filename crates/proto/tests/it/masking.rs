@@ -39,7 +39,7 @@ fn a_server_masks_nothing_and_draws_no_key() {
     end.connection.send("one".into(), &mut none).unwrap();
     end.connection.close(CloseCode::NORMAL, "").unwrap();
     end.connection.output(&mut none);
-    end.writes("81 03 'one'  8a 02 'hi'  88 02 03 e8");
+    end.writes("8a 02 'hi'  81 03 'one'  88 02 03 e8");
 }
 
 #[test]

@@ -27,6 +27,16 @@ fn several_pings_are_answered_in_order() {
 }
 
 #[test]
+fn an_answer_goes_before_what_is_sent_later() {
+    for role in ROLES {
+        let mut end = end(role);
+        end.receive_frames("89 01 'p'");
+        end.connection.send("x".into(), &mut keys()).unwrap();
+        end.writes("8a 01 'p'  81 01 'x'");
+    }
+}
+
+#[test]
 fn of_more_than_sixteen_pings_the_latest_is_among_those_answered() {
     let pings: String = (0..20).map(|n| format!("89 01 {n:02x} ")).collect();
     let pongs: String = (0..15).chain([19]).map(|n| format!("8a 01 {n:02x} ")).collect();

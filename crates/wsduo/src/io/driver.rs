@@ -51,8 +51,7 @@ pub(crate) struct Driver<T> {
     /// Why nothing can be written any more; what can still be read is read first.
     write_failure: Option<Error>,
     /// What was read while only a sender was polled.
-    ahead: VecDeque<Event<'static>>,
-    ahead_bytes: usize,
+    ahead: Option<Box<Ahead>>,
     /// How the receiver last wanted its messages.
     delivery: Delivery,
     /// A part of a message was handed out, and its end was not.
@@ -69,7 +68,6 @@ pub(crate) struct Driver<T> {
     latest_pong: u64,
     round_trip_time: Option<Duration>,
     bytes_received: u64,
-    bytes_sent: u64,
 }
 
 /// Whether something happened that another task than the one polling may wait for.
@@ -77,6 +75,38 @@ pub(crate) struct Driver<T> {
 pub(crate) struct Changed {
     pub(crate) for_receiver: bool,
     pub(crate) for_senders: bool,
+}
+
+/// Data that waits for its receiver.
+#[derive(Debug, Default)]
+struct Ahead {
+    events: VecDeque<Event<'static>>,
+    bytes: usize,
+}
+
+impl Ahead {
+    /// What is kept for an event besides its payload, so that empty ones are not free.
+    const EVENT: usize = 64;
+
+    fn push(&mut self, event: Event<'static>) {
+        self.bytes += Self::cost(&event);
+        self.events.push_back(event);
+    }
+
+    fn pop(&mut self) -> Option<Event<'static>> {
+        let event = self.events.pop_front()?;
+        self.bytes -= Self::cost(&event);
+        Some(event)
+    }
+
+    fn cost(event: &Event<'_>) -> usize {
+        Self::EVENT
+            + match event {
+                Event::Message(message) => message.as_bytes().len(),
+                Event::Part { bytes, .. } => bytes.len(),
+                _ => 0,
+            }
+    }
 }
 
 /// How far the end has come.
@@ -103,8 +133,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             phase: Phase::Open,
             failure: None,
             write_failure: None,
-            ahead: VecDeque::new(),
-            ahead_bytes: 0,
+            ahead: None,
             delivery: Delivery::Whole,
             mid_message: false,
             skipping: false,
@@ -115,7 +144,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             latest_pong: 0,
             round_trip_time: None,
             bytes_received: 0,
-            bytes_sent: 0,
         }
     }
 
@@ -128,7 +156,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         !self.skipping
             && (self.mid_message
                 || self.connection.is_in_parts()
-                || matches!(self.ahead.front(), Some(Event::Part { .. })))
+                || self
+                    .ahead
+                    .as_ref()
+                    .is_some_and(|ahead| matches!(ahead.events.front(), Some(Event::Part { .. }))))
     }
 
     /// Drops the rest of the message of which parts were handed out.
@@ -141,7 +172,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             messages_received: self.connection.messages_received(),
             messages_sent: self.connection.messages_sent(),
             bytes_received: self.bytes_received,
-            bytes_sent: self.bytes_sent,
+            bytes_sent: self.connection.bytes_written(),
             round_trip_time: self.round_trip_time,
         }
     }
@@ -207,8 +238,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         delivery: Delivery,
         take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
     ) -> Option<R> {
-        while let Some(event) = self.ahead.pop_front() {
-            self.ahead_bytes -= event_len(&event);
+        while let Some(ahead) = &mut self.ahead {
+            let Some(event) = ahead.pop() else {
+                self.ahead = None;
+                break;
+            };
             let skipped = match event {
                 Event::Part { is_complete, .. } => {
                     skips(&mut self.mid_message, &mut self.skipping, is_complete)
@@ -419,7 +453,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 Ok(n) => {
                     output.advance(n);
                     self.connection.wrote();
-                    self.bytes_sent += n as u64;
                     self.needs_flush = true;
                     self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
                 }
@@ -433,7 +466,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     /// Reads and keeps data for the receiver, within bounds, so that control frames are seen.
     fn read_ahead(&mut self, cx: &mut Context<'_>) {
-        while self.phase == Phase::Open && self.ahead_bytes < READ_AHEAD {
+        while self.phase == Phase::Open && !self.is_far_ahead() {
             let (consumed, event) = self.connection.receive(self.input.unread(), self.delivery);
             let event = event.map(Event::into_static);
             self.input.consume(consumed);
@@ -449,11 +482,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 },
             };
             if let Some(data) = data {
-                self.ahead_bytes += event_len(&data);
-                self.ahead.push_back(data);
+                self.ahead.get_or_insert_default().push(data);
                 self.changed.for_receiver = true;
             }
         }
+        if self.is_far_ahead() {
+            // It is us who do not listen: that must not count as silence of the peer.
+            self.connection.heard();
+        }
+    }
+
+    fn is_far_ahead(&self) -> bool {
+        self.ahead.as_ref().is_some_and(|ahead| ahead.bytes >= READ_AHEAD)
     }
 
     // Pings.
@@ -485,11 +525,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             if self.latest_pong >= number || self.phase != Phase::Open {
                 continue;
             }
-            if self.ahead_bytes >= READ_AHEAD {
-                return Poll::Ready(Err(Error::text(
-                    ErrorKind::Busy,
-                    format!("{} messages have to be received before the pong can be", self.ahead.len()),
-                )));
+            if self.is_far_ahead() {
+                let text = "too many messages wait to be received before the pong can be; receive them first";
+                return Poll::Ready(Err(Error::text(ErrorKind::Busy, text)));
             }
             if self.bytes_received == before && !self.poll_clock(cx) {
                 return Poll::Pending;
@@ -556,8 +594,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         // The arguments are checked whatever the state.
         self.connection.close(code, reason)?;
         self.changed.for_receiver = true;
-        self.ahead.clear();
-        self.ahead_bytes = 0;
+        self.ahead = None;
         // Parts are dropped as they come; a whole message would have to be put together first.
         ready!(self.poll_take(cx, Delivery::Parts, |_, _| None::<()>)).ok();
         Poll::Ready(match self.connection.closed() {
@@ -634,14 +671,4 @@ fn skips(mid_message: &mut bool, skipping: &mut bool, is_complete: bool) -> bool
     *mid_message = !is_complete;
     *skipping = skips && !is_complete;
     skips
-}
-
-fn event_len(event: &Event<'_>) -> usize {
-    // The constant stands for what keeping an event costs, so that empty ones are not free.
-    const KEPT: usize = 64;
-    KEPT + match event {
-        Event::Message(message) => message.as_bytes().len(),
-        Event::Part { bytes, .. } => bytes.len(),
-        _ => 0,
-    }
 }

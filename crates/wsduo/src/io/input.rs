@@ -13,9 +13,9 @@ use super::scratch;
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     buffer: Vec<u8>,
-    /// Unconsumed bytes lie in `start..end`; `start <= end <= buffer.len()`.
-    start: usize,
-    end: usize,
+    /// Unconsumed bytes lie in `start..end`; `start <= end <= buffer.len()`. No buffer here is anywhere near 4 GiB.
+    start: u32,
+    end: u32,
     /// Whether `buffer` is the thread's and has to be given back before the poll ends.
     is_shared: bool,
 }
@@ -23,12 +23,12 @@ pub(crate) struct Input {
 impl Input {
     /// Input that came before there was a connection: behind the opening handshake.
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { start: 0, end: bytes.len(), buffer: bytes, is_shared: false }
+        Self { start: 0, end: bytes.len() as u32, buffer: bytes, is_shared: false }
     }
 
     #[inline]
     pub(crate) fn unread(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.start..self.end]
+        &mut self.buffer[self.start as usize..self.end as usize]
     }
 
     #[inline]
@@ -38,7 +38,7 @@ impl Input {
 
     #[inline]
     pub(crate) fn consume(&mut self, n: usize) {
-        self.start += n;
+        self.start += n as u32;
     }
 
     /// Reads more behind what is there: the number of bytes, zero at the end of the transport.
@@ -49,26 +49,31 @@ impl Input {
         transport: &mut T,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        self.make_room();
+        let mut read = ReadBuf::new(&mut self.buffer[self.end as usize..]);
+        let result = ready!(Pin::new(transport).poll_read(cx, &mut read));
+        let n = read.filled().len();
+        self.end += n as u32;
+        Poll::Ready(result.map(|()| n))
+    }
+
+    /// Moves what is unread to the front of the thread's buffer.
+    #[inline]
+    fn make_room(&mut self) {
+        let (start, end) = (self.start as usize, self.end as usize);
         if !self.is_shared {
             let rest = std::mem::replace(&mut self.buffer, scratch::take_read_buffer());
-            let unread = &rest[self.start..self.end];
+            let unread = &rest[start..end];
             if self.buffer.len() < unread.len() + scratch::READ_BUFFER / 2 {
                 self.buffer.resize(unread.len() + scratch::READ_BUFFER, 0);
             }
             self.buffer[..unread.len()].copy_from_slice(unread);
-            self.end -= self.start;
-            self.start = 0;
             self.is_shared = true;
-        } else if self.start > 0 {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
+        } else if start > 0 {
+            self.buffer.copy_within(start..end, 0);
         }
-        let mut read = ReadBuf::new(&mut self.buffer[self.end..]);
-        let result = ready!(Pin::new(transport).poll_read(cx, &mut read));
-        let n = read.filled().len();
-        self.end += n;
-        Poll::Ready(result.map(|()| n))
+        self.start = 0;
+        self.end = (end - start) as u32;
     }
 
     /// Gives the thread's buffer back; what is unread moves to memory of its own. Has to be called before a poll ends.
@@ -82,7 +87,7 @@ impl Input {
     }
 
     fn park_shared(&mut self) {
-        let rest = self.buffer[self.start..self.end].to_vec();
+        let rest = self.unread().to_vec();
         let shared = std::mem::replace(self, Self::new(rest)).buffer;
         scratch::give_read_buffer(shared);
     }

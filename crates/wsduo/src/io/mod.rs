@@ -1,8 +1,9 @@
-//! Where bytes meet a transport. For maintainers: only [`driver`] polls an open connection; only [`connect`] and
-//! [`handshake`] wait for anything before it is open.
+//! Where bytes meet a transport. For maintainers: only [`driver`] polls an open connection; only [`dial`], [`connect`]
+//! and [`handshake`] wait for anything before it is open.
 
 pub(crate) mod alarm;
 pub(crate) mod connect;
+pub(crate) mod dial;
 pub(crate) mod driver;
 pub(crate) mod handshake;
 pub(crate) mod input;

@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub struct Transport {
     stream: Stream,
     /// Counts among the connections of a listener until it is dropped.
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<Box<OwnedSemaphorePermit>>,
 }
 
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Transport {
     }
 
     pub(crate) fn with_permit(self, permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self { _permit: permit, ..self }
+        Self { _permit: permit.map(Box::new), ..self }
     }
 
     #[cfg(feature = "__tls")]

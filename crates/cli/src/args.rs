@@ -1,0 +1,228 @@
+//! What was typed. What it means, and whether it makes sense, is for [`crate::plan`] to say.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all went well, or the peer closed with 1000 or 1001
+  1  input or output of this side failed
+  2  a mistake in the command line or in the input
+  3  the host name could not be resolved
+  4  no connection, or not in time
+  5  TLS failed, or the certificate is not trusted
+  6  the server answered with another HTTP status
+  7  the peer broke the protocol or a limit
+  8  the connection was lost, or closed with an error code
+  9  a check failed
+  130, 143  ended by SIGINT, SIGTERM";
+
+/// WebSockets at the terminal and in scripts.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wsduo",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo serve [OPTIONS] [echo|broadcast]\n       wsduo demo",
+    after_help = EXIT_CODES
+)]
+pub(crate) struct Typed {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) connect: Option<ConnectArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Connect to a server: lines of input are messages, messages are lines of output (`wsduo URL` is the same)
+    #[command(after_help = EXIT_CODES)]
+    Connect(ConnectArgs),
+    /// Serve WebSockets, until SIGINT or SIGTERM
+    Serve(ServeArgs),
+    /// Serve and connect to oneself over TLS, and show what there is to know about the connection
+    Demo,
+}
+
+/// What `connect` was given.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConnectArgs {
+    /// Where to connect to: ws://HOST/PATH, ws://HOST:PORT/PATH or wss://…
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+
+    /// Send TEXT first; may be repeated. Input is then read only at a terminal
+    #[arg(short, long = "message", value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) message: Vec<String>,
+
+    /// Send input as binary messages as it comes, and write messages as they are, without line ends
+    #[arg(long)]
+    pub(crate) binary: bool,
+
+    /// End after N messages were received
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+
+    /// How long to go on receiving after the end of input, counted from the last message: 500ms, 2s, 1m
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub(crate) wait: Duration,
+
+    /// How long connecting may take in all, from the name to the opening handshake. An open connection is not bounded by
+    /// it [default: 60s for each stage]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Add a header to the request; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) header: Vec<String>,
+
+    /// Offer a subprotocol; may be repeated, the preferred one first
+    #[arg(long, value_name = "P")]
+    pub(crate) subprotocol: Vec<String>,
+
+    /// Trust the authorities in this PEM file as well as those of the platform
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// Accept any certificate: whoever sits in between can read and change everything
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// Print one JSON event a line: open, message, closed, error
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Largest message to receive, unless --binary streams it, and longest line to send
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    pub(crate) max_message: usize,
+}
+
+/// What `serve` was given.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ServeArgs {
+    /// What to do with messages
+    #[arg(value_enum, default_value_t = ServeKind::Echo)]
+    pub(crate) kind: ServeKind,
+
+    /// Address to listen on; port 0 takes a free one, which the first line of output tells
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+
+    /// Serve wss with the certificate chain in this PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Serve wss with a certificate made on the spot, which nobody trusts: for tests
+    #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"])]
+    pub(crate) self_signed: bool,
+
+    /// Largest message; whoever sends a larger one is closed with 1009
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    pub(crate) max_message: usize,
+
+    /// Most connections at once; further clients wait
+    #[arg(long, value_name = "N", default_value = "10000")]
+    pub(crate) max_connections: NonZeroUsize,
+
+    /// Worker threads [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Let web pages of this origin connect, or of any with '*'; may be repeated [default: echo, which has no secrets, any;
+    /// broadcast only pages of the server's own host]
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_origin: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServeKind {
+    /// Send every message back as it came
+    Echo,
+    /// Send every message to all other clients
+    Broadcast,
+}
+
+/// A duration such as `500ms` or `1m 30s`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Typed, clap::Error> {
+        Typed::try_parse_from(std::iter::once("wsduo").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Typed::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_url_connects() {
+        let typed = parse("--count 3 ws://a/ -m x").unwrap();
+        assert!(typed.command.is_none());
+        let connect = typed.connect.unwrap();
+        assert_eq!((connect.url.as_str(), connect.count), ("ws://a/", Some(3)));
+        assert_eq!(connect.message, ["x"]);
+
+        let Some(Command::Connect(connect)) = parse("connect ws://a/ --json").unwrap().command else {
+            panic!("not connect")
+        };
+        assert!(connect.json);
+        assert_eq!(connect.wait, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn subcommands_need_no_url() {
+        assert!(matches!(parse("demo").unwrap().command, Some(Command::Demo)));
+        let Some(Command::Serve(serve)) = parse("serve").unwrap().command else { panic!("not serve") };
+        assert_eq!((serve.kind, serve.max_message), (ServeKind::Echo, 1 << 20));
+        let Some(Command::Serve(serve)) = parse("serve broadcast --threads 2").unwrap().command else {
+            panic!("not serve")
+        };
+        assert_eq!(serve.kind, ServeKind::Broadcast);
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        for line in [
+            "--json",
+            "connect",
+            "ws://a/ --count x",
+            "ws://a/ --wait soon",
+            "ws://a/ --wait -1",
+            "serve --tls-cert x",
+            "serve --self-signed --tls-cert x --tls-key y",
+            "serve --threads 0",
+            "serve shout",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn durations_are_seconds_or_have_a_unit() {
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("0.25"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("NaN").is_err());
+    }
+}

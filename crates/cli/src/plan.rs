@@ -1,0 +1,260 @@
+//! What was typed, made into what is to be done: checked, with files read and defaults chosen.
+//!
+//! Nothing here prints a header or a part of a URL: they may hold secrets.
+
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use wsduo::{ClientTls, Identity, MessageWebSocketControl, RequestControl};
+
+use crate::args::{Command, ConnectArgs, ServeArgs, ServeKind, Typed};
+use crate::exit::Failure;
+
+/// How long a server's closing handshakes may take: a part of what it waits for them in all.
+const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    Connect(Box<Connect>),
+    Serve(Box<Serve>),
+    Demo,
+}
+
+/// Connect, and pump.
+#[derive(Debug)]
+pub(crate) struct Connect {
+    pub(crate) url: String,
+    pub(crate) control: MessageWebSocketControl,
+    pub(crate) session: Session,
+    pub(crate) style: Style,
+    /// The certificate is not checked.
+    pub(crate) insecure: bool,
+}
+
+/// What to do with an open connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Sent before any input.
+    pub(crate) messages: Vec<String>,
+    pub(crate) input: Input,
+    /// Whether `messages` and what is read are sent as binary messages.
+    pub(crate) binary: bool,
+    /// End after so many messages.
+    pub(crate) count: Option<u64>,
+    /// How long to go on after the end of input.
+    pub(crate) wait: Duration,
+    pub(crate) max_message: usize,
+}
+
+/// Where messages to send come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// There are none beside those of the command line.
+    Nothing,
+    /// Standard input: each line is a text message.
+    Lines,
+    /// Standard input, as it comes, in binary messages.
+    Bytes,
+    /// Lines edited at the terminal.
+    Editor,
+}
+
+/// What messages look like on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// As they are, a line each.
+    Lines,
+    /// As they are, with nothing in between.
+    Raw,
+    /// One JSON event a line.
+    Json,
+    /// For people: control characters escaped, colours where wanted.
+    Terminal,
+}
+
+/// Serve until told to stop.
+#[derive(Debug)]
+pub(crate) struct Serve {
+    pub(crate) kind: ServeKind,
+    pub(crate) listen: String,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) requests: RequestControl,
+    /// Pages of the host itself may connect, and nothing but the names of this machine counts as that host.
+    pub(crate) same_origin_only: bool,
+    pub(crate) control: MessageWebSocketControl,
+    pub(crate) max_connections: NonZeroUsize,
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// Which of the standard streams are terminals.
+#[derive(Clone, Copy, Debug)]
+struct Terminals {
+    input: bool,
+    output: bool,
+}
+
+/// Says what `typed` means.
+///
+/// # Errors
+/// [`Failure::Usage`] if it does not make sense or a file that it names cannot be used.
+pub(crate) fn plan(typed: Typed) -> Result<Plan, Failure> {
+    let terminals =
+        Terminals { input: std::io::stdin().is_terminal(), output: std::io::stdout().is_terminal() };
+    match (typed.command, typed.connect) {
+        (Some(Command::Connect(args)), _) | (None, Some(args)) => {
+            Ok(Plan::Connect(Box::new(connect(args, terminals)?)))
+        }
+        (Some(Command::Serve(args)), _) => Ok(Plan::Serve(Box::new(serve(args)?))),
+        (Some(Command::Demo), _) => Ok(Plan::Demo),
+        (None, None) => Err(Failure::Usage("no URL is given; see wsduo --help".into())),
+    }
+}
+
+fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> {
+    let mut control = MessageWebSocketControl::new()
+        .subprotocols(args.subprotocol)
+        .tls(client_tls(args.ca.as_deref(), args.insecure)?)
+        // What we are slow to print, the peer is slow to send, and then to take. That is not a fault; a peer that is gone
+        // is found out by a ping.
+        .send_timeout(None);
+    for (index, header) in args.header.iter().enumerate() {
+        let Some((name, value)) = header.split_once(':') else {
+            return Err(Failure::Usage(format!(
+                "header {} has no colon; write it as -H 'name: value'",
+                index + 1
+            )));
+        };
+        control = control.header(name.trim(), value.trim());
+    }
+    if let Some(timeout) = args.timeout {
+        control = control.connect_timeout(timeout).total_connect_timeout(timeout);
+    }
+    let style = match terminals.output {
+        _ if args.json => Style::Json,
+        true => Style::Terminal,
+        false if args.binary => Style::Raw,
+        false => Style::Lines,
+    };
+    let input = match terminals.input {
+        true if !args.binary && style == Style::Terminal => Input::Editor,
+        // The messages of the command line are the input then. Reading on would take what belongs to the next command of
+        // a script, or wait for an end that never comes.
+        _ if !args.message.is_empty() => Input::Nothing,
+        _ if args.binary => Input::Bytes,
+        _ => Input::Lines,
+    };
+    let session = Session {
+        messages: args.message,
+        input,
+        binary: args.binary,
+        count: args.count,
+        wait: args.wait,
+        max_message: args.max_message,
+    };
+    Ok(Connect { url: args.url, control, session, style, insecure: args.insecure })
+}
+
+fn client_tls(ca: Option<&std::path::Path>, insecure: bool) -> Result<ClientTls, Failure> {
+    let mut tls = ClientTls::new();
+    if let Some(path) = ca {
+        let pem = std::fs::read(path)
+            .map_err(|error| Failure::Usage(format!("--ca: cannot read {}: {error}", path.display())))?;
+        tls = tls
+            .add_roots(pem)
+            .map_err(|error| Failure::Usage(format!("--ca: {}: {error}", path.display())))?;
+    }
+    Ok(if insecure { tls.danger_accept_any_certificate() } else { tls })
+}
+
+fn serve(args: ServeArgs) -> Result<Serve, Failure> {
+    let Some((host, port)) = args.listen.rsplit_once(':') else {
+        return Err(Failure::Usage(format!("--listen {:?} has no port; write HOST:PORT", args.listen)));
+    };
+    if port.parse::<u16>().is_err() {
+        return Err(Failure::Usage(format!("--listen {:?} has no port from 0 to 65535", args.listen)));
+    }
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let identity = match (&args.tls_cert, &args.tls_key) {
+        (Some(chain), Some(key)) => Some(Identity::from_pem_files(chain, key)),
+        _ if args.self_signed => {
+            let mut names = vec!["localhost", "127.0.0.1", "::1"];
+            if !names.contains(&host) && !["0.0.0.0", "::", ""].contains(&host) {
+                names.push(host);
+            }
+            Some(Identity::self_signed(names))
+        }
+        _ => None,
+    };
+    let identity = identity.transpose().map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut requests = RequestControl::new();
+    for origin in &args.allow_origin {
+        requests = if origin == "*" { requests.allow_any_origin() } else { requests.allow_origin(origin) };
+    }
+    let default_origins = args.allow_origin.is_empty();
+    if default_origins && args.kind == ServeKind::Echo {
+        requests = requests.allow_any_origin();
+    }
+    let control =
+        MessageWebSocketControl::new().max_message_size(args.max_message).close_timeout(SERVER_CLOSE_TIMEOUT);
+    Ok(Serve {
+        kind: args.kind,
+        listen: args.listen,
+        identity,
+        requests,
+        same_origin_only: default_origins && args.kind == ServeKind::Broadcast,
+        control,
+        max_connections: args.max_connections,
+        threads: args.threads,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// What `connect` does with these arguments where standard input and output are terminals, or not.
+    fn check(line: &str, input: bool, output: bool, expected: (Input, Style)) {
+        let arguments = std::iter::once("wsduo").chain(line.split_whitespace()).chain(["ws://a/"]);
+        let args = Typed::try_parse_from(arguments).unwrap().connect.unwrap();
+        let plan = connect(args, Terminals { input, output }).unwrap();
+        assert_eq!((plan.session.input, plan.style), expected, "{line} {input} {output}");
+    }
+
+    #[test]
+    fn pipes_carry_lines_or_bytes() {
+        check("", false, false, (Input::Lines, Style::Lines));
+        check("--binary", false, false, (Input::Bytes, Style::Raw));
+        check("--json", false, false, (Input::Lines, Style::Json));
+        check("--json --binary", false, false, (Input::Bytes, Style::Json));
+    }
+
+    #[test]
+    fn terminals_get_a_line_editor_and_escapes() {
+        check("", true, true, (Input::Editor, Style::Terminal));
+        check("", false, true, (Input::Lines, Style::Terminal));
+        check("", true, false, (Input::Lines, Style::Lines));
+        check("--binary", true, true, (Input::Bytes, Style::Terminal));
+        check("--json", true, true, (Input::Lines, Style::Json));
+    }
+
+    #[test]
+    fn with_messages_given_input_is_read_only_by_the_editor() {
+        check("-m x", false, false, (Input::Nothing, Style::Lines));
+        check("-m x", true, false, (Input::Nothing, Style::Lines));
+        check("-m x", true, true, (Input::Editor, Style::Terminal));
+        check("-m x --json", true, true, (Input::Nothing, Style::Json));
+    }
+
+    #[test]
+    fn a_mistaken_header_is_not_shown() {
+        let arguments = ["wsduo", "-H", "Authorization Bearer sesame", "ws://a/"];
+        let args = Typed::try_parse_from(arguments).unwrap().connect.unwrap();
+        let failure = connect(args, Terminals { input: false, output: false }).unwrap_err();
+        assert_eq!(failure.code(), 2);
+        assert!(!failure.to_string().contains("sesame"), "{failure}");
+    }
+}

@@ -1,0 +1,164 @@
+//! `wsduo serve`: accepts connections until told to stop, then closes them all.
+
+mod broadcast;
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, watch};
+use wsduo::http::StatusCode;
+use wsduo::{CloseCode, Incoming, Listener, MessageWebSocket, MessageWebSocketControl};
+
+use self::broadcast::Hub;
+use crate::args::ServeKind;
+use crate::exit::Failure;
+use crate::plan::Serve;
+use crate::signals::Signals;
+
+/// How long clients are waited for in all once the server was told to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(plan: Serve) -> Result<(), Failure> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(threads) = plan.threads {
+        builder.worker_threads(threads.get());
+    }
+    let runtime = builder.enable_all().build().map_err(|error| Failure::Io("cannot start", error))?;
+    let result = runtime.block_on(serve(plan));
+    runtime.shutdown_background();
+    result
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Shared {
+    control: MessageWebSocketControl,
+    /// Without one, messages are echoed.
+    hub: Option<Hub>,
+    /// Web pages are let in only if they know this server by a name of this machine.
+    only_by_loopback_name: bool,
+}
+
+async fn serve(plan: Serve) -> Result<(), Failure> {
+    // Before anyone can know that we are there.
+    let mut signals = Signals::new()?;
+    raise_file_limit();
+    let scheme = if plan.identity.is_some() { "wss" } else { "ws" };
+    let mut builder =
+        Listener::bind(plan.listen).requests(plan.requests).max_connections(plan.max_connections.get());
+    if let Some(identity) = plan.identity {
+        builder = builder.tls(identity);
+    }
+    let listener = builder.await.map_err(Failure::Connecting)?;
+    let address = listener.local_address().map_err(Failure::Connecting)?;
+    announce(scheme, address)?;
+
+    let shared = Arc::new(Shared {
+        control: plan.control,
+        hub: (plan.kind == ServeKind::Broadcast).then(Hub::default),
+        only_by_loopback_name: plan.same_origin_only && address.ip().is_loopback(),
+    });
+    let (stop, stopping) = watch::channel(());
+    // Nothing is sent on it: it ends when the last connection has dropped its end.
+    let (alive, mut all_gone) = mpsc::channel::<()>(1);
+    loop {
+        tokio::select! {
+            incoming = listener.accept() => {
+                let connection = connection(incoming, Arc::clone(&shared), stopping.clone());
+                let alive = alive.clone();
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(alive);
+                });
+            }
+            _ = signals.next() => break,
+        }
+    }
+    drop((listener, alive, stop));
+    tokio::select! {
+        _ = tokio::time::timeout(STOP_TIMEOUT, all_gone.recv()) => {}
+        // Somebody is in a hurry.
+        _ = signals.next() => {}
+    }
+    Ok(())
+}
+
+fn announce(scheme: &str, address: SocketAddr) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "listening on {scheme}://{address}/")?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// One client, from its request to its end. How it ends is its own affair.
+async fn connection(incoming: Incoming, shared: Arc<Shared>, mut stopping: watch::Receiver<()>) {
+    let opening = Box::pin(open(incoming, &shared));
+    let socket = tokio::select! {
+        socket = opening => socket,
+        _ = stopping.changed() => None,
+    };
+    let Some(socket) = socket else { return };
+    match &shared.hub {
+        None => echo(socket, stopping).await,
+        Some(hub) => hub.serve(socket, stopping).await,
+    }
+}
+
+async fn open(incoming: Incoming, shared: &Shared) -> Option<MessageWebSocket> {
+    let request = incoming.request().await.ok()?;
+    if shared.only_by_loopback_name && request.origin().is_some() && !is_loopback_name(request.host()) {
+        // A page of a name that someone pointed at this machine (DNS rebinding) is of the same origin, and yet a stranger.
+        let _ = request.refuse(StatusCode::FORBIDDEN).await;
+        return None;
+    }
+    request.accept_message(&shared.control).await.ok()
+}
+
+async fn echo(mut socket: MessageWebSocket, mut stopping: watch::Receiver<()>) {
+    tokio::select! {
+        _ = socket.run(|message, replies| replies.send(message)) => {}
+        _ = stopping.changed() => {
+            let _ = socket.close(CloseCode::GOING_AWAY, "the server is shutting down").await;
+        }
+    }
+}
+
+/// Whether a `Host` header names this machine to itself.
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Lets this process hold as many connections as the system allows: the default is often 1,024.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // Refused, it stays as it was, and accepting waits for descriptors.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback_names() {
+        for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "127.1.2.3", "[::1]:9", "[::1]"] {
+            assert!(is_loopback_name(host), "{host}");
+        }
+        for host in ["", "example.org", "127.0.0.1.example.org:80", "localhost.evil", "10.0.0.1", "[::2]"] {
+            assert!(!is_loopback_name(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The real command against itself and against peers within this process.
+
+#![allow(clippy::unwrap_used)] // a test that panics has failed
+
+mod connect;
+mod exit_codes;
+mod serve;
+mod support;
+#[cfg(unix)]
+mod terminal;

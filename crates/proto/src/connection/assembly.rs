@@ -1,0 +1,202 @@
+//! The message that is arriving: what has come of it, and what its present frame still announces.
+
+use std::borrow::Cow;
+
+use crate::config::{Config, Role};
+use crate::error::ProtocolError;
+use crate::frame::{Header, MaskingKey, Opcode};
+use crate::message::{MessageRef, MessageType};
+use crate::utf8::Utf8Validator;
+
+/// The most memory that is reserved on the word of a header alone.
+const FIRST_RESERVATION: usize = 64 << 10;
+
+/// A message that has begun and not ended.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    pub(super) content: Content,
+    /// The frame whose payload is arriving; `None` between the fragments.
+    pub(super) frame: Option<DataFrame>,
+    /// Bytes announced so far, over all frames.
+    announced: u64,
+    fragments: u32,
+    /// Parts of the message have been handed out: it cannot be delivered whole any more.
+    pub(super) in_parts: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct DataFrame {
+    /// Payload bytes still to come.
+    pub(super) remaining: u64,
+    /// The key for the next of them; meaningless in frames of a server.
+    key: MaskingKey,
+    pub(super) fin: bool,
+}
+
+impl DataFrame {
+    /// Takes note of payload that has arrived, and unmasks it if a client sent it.
+    pub(super) fn arrived(&mut self, payload: &mut [u8], role: Role) {
+        if role == Role::Server {
+            self.key.apply(payload);
+            self.key = self.key.advanced(payload.len());
+        }
+        self.remaining -= payload.len() as u64;
+    }
+
+    /// How much of `available` belongs to this frame.
+    pub(super) fn share(&self, available: usize) -> usize {
+        usize::try_from(self.remaining).unwrap_or(usize::MAX).min(available)
+    }
+}
+
+impl Assembly {
+    /// Begins a message with its first frame.
+    ///
+    /// # Errors
+    /// A continuation continues nothing.
+    pub(super) fn begin(header: &Header) -> Result<Self, ProtocolError> {
+        let content = match header.opcode {
+            Opcode::Text => Content::Text(String::new(), Utf8Validator::default()),
+            Opcode::Binary => Content::Binary(Vec::new()),
+            _ => return Err(ProtocolError::UnexpectedContinuation),
+        };
+        let mut message = Self { content, frame: None, announced: 0, fragments: 0, in_parts: false };
+        message.begin_frame(header);
+        Ok(message)
+    }
+
+    /// Goes on with another frame, after the last has ended.
+    ///
+    /// # Errors
+    /// A new message cannot begin inside this one.
+    pub(super) fn go_on(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        if header.opcode != Opcode::Continuation {
+            return Err(ProtocolError::ExpectedContinuation);
+        }
+        self.begin_frame(header);
+        Ok(())
+    }
+
+    fn begin_frame(&mut self, header: &Header) {
+        // Of whole messages the sum was under a limit before, so it cannot overflow; in parts nothing depends on it.
+        self.announced = self.announced.saturating_add(header.payload_len);
+        self.fragments = self.fragments.saturating_add(1);
+        self.frame = Some(DataFrame {
+            remaining: header.payload_len,
+            key: header.masking_key.unwrap_or(MaskingKey::new([0; 4])),
+            fin: header.fin,
+        });
+    }
+
+    /// The limits on a message that is delivered whole.
+    pub(super) fn check_limits(&self, config: &Config) -> Result<(), ProtocolError> {
+        if self.announced > config.max_message_size as u64 {
+            return Err(ProtocolError::MessageTooLarge { len: self.announced, max: config.max_message_size });
+        }
+        if self.fragments > config.max_fragments {
+            return Err(ProtocolError::TooManyFragments { max: config.max_fragments });
+        }
+        Ok(())
+    }
+
+    /// Ends the frame if all of it has arrived: whether the message ends with it.
+    pub(super) fn end_frame(&mut self) -> bool {
+        match &self.frame {
+            Some(frame) if frame.remaining == 0 => {
+                let fin = frame.fin;
+                self.frame = None;
+                fin
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What has arrived of a message and was not handed out.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Only whole characters enter the text, so it never has to be checked again.
+    Text(String, Utf8Validator),
+    Binary(Vec<u8>),
+}
+
+impl Content {
+    pub(super) const fn message_type(&self) -> MessageType {
+        match self {
+            Self::Text(..) => MessageType::Text,
+            Self::Binary(_) => MessageType::Binary,
+        }
+    }
+
+    /// Makes room for `chunk` more bytes, of `remaining` that the frame still announces.
+    ///
+    /// What has arrived decides, not what is announced: a first piece, then no more than there is already.
+    /// Only in the `last` frame is the reservation exact, or a flood of small frames would move the message each time.
+    pub(super) fn reserve(&mut self, chunk: usize, remaining: u64, last: bool) {
+        let (len, capacity) = match self {
+            Self::Text(text, _) => (text.len(), text.capacity()),
+            Self::Binary(bytes) => (bytes.len(), bytes.capacity()),
+        };
+        // Four more: a character may be completed that began in an earlier chunk.
+        if capacity - len >= chunk + 4 {
+            return;
+        }
+        let trusted = len.max(FIRST_RESERVATION);
+        let announced = usize::try_from(remaining).unwrap_or(usize::MAX).min(trusted);
+        let wanted = chunk.max(announced);
+        match self {
+            Self::Text(text, _) if len == 0 => text.reserve_exact(wanted),
+            Self::Text(text, _) => text.reserve(wanted),
+            Self::Binary(bytes) if len == 0 || (last && announced as u64 == remaining) => {
+                bytes.reserve_exact(wanted);
+            }
+            Self::Binary(bytes) => bytes.reserve(wanted),
+        }
+    }
+
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
+        match self {
+            Self::Binary(bytes) => bytes.extend_from_slice(chunk),
+            Self::Text(text, utf8) => {
+                let valid = utf8.push(chunk).map_err(|_| ProtocolError::InvalidUtf8)?;
+                text.extend(valid.completed);
+                text.push_str(valid.text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a chunk that is handed out instead of being kept.
+    pub(super) fn pass(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
+        if let Self::Text(_, utf8) = self {
+            utf8.push(chunk).map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        match self {
+            Self::Text(_, utf8) => utf8.is_complete(),
+            Self::Binary(_) => true,
+        }
+    }
+
+    /// What was put together so far, to be handed out as a part: of text, the beginning of a character too.
+    pub(super) fn take_kept(&mut self) -> Vec<u8> {
+        match self {
+            Self::Text(text, utf8) => {
+                let mut kept = std::mem::take(text).into_bytes();
+                kept.extend_from_slice(utf8.partial());
+                kept
+            }
+            Self::Binary(bytes) => std::mem::take(bytes),
+        }
+    }
+
+    pub(super) fn into_message(self) -> MessageRef<'static> {
+        match self {
+            Self::Text(text, _) => MessageRef::Text(Cow::Owned(text)),
+            Self::Binary(bytes) => MessageRef::Binary(Cow::Owned(bytes)),
+        }
+    }
+}
