@@ -165,6 +165,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageReceiver<T> {
     }
 }
 
+impl<T> Drop for MessageReceiver<T> {
+    fn drop(&mut self) {
+        // Messages that nobody can receive would keep senders from seeing what comes behind them.
+        self.shared.driver.lock().unwrap_or_else(PoisonError::into_inner).discard();
+        self.shared.waiting.wake_those(Changed { for_receiver: false, for_senders: true });
+    }
+}
+
 /// As the stream of [`MessageWebSocket`](crate::MessageWebSocket).
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageReceiver<T> {
     type Item = Result<Message, Error>;
@@ -239,7 +247,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
     /// Safe: the ping may have been sent, and its answer will be taken note of.
     pub async fn ping(&self) -> Result<Duration, Error> {
         let number = self.shared.with(Driver::queue_ping)?;
-        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_pong(cx, number))).await
+        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_pong(cx, number, true)))
+            .await
     }
 
     /// As [`MessageWebSocket::close`](crate::MessageWebSocket::close). The receiver gets what came before, then `None`.
