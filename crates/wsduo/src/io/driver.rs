@@ -487,7 +487,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             if written.is_pending() || self.only_sending {
                 // Nobody may be receiving: pings still want their pongs, and the end has to be seen.
                 self.read_ahead(cx);
-                if written.is_ready() && self.connection.has_output() {
+                if matches!(written, Poll::Ready(Ok(()))) && self.connection.has_output() {
                     continue;
                 }
             }
