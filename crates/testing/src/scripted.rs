@@ -125,6 +125,14 @@ impl Handle {
         std::mem::take(&mut self.script.lock().unwrap_or_else(PoisonError::into_inner).written)
     }
 
+    /// Gives back the memory of what was read and written.
+    pub fn shrink(&self) {
+        self.with(|script| {
+            script.input.shrink_to_fit();
+            script.written.shrink_to_fit();
+        });
+    }
+
     /// How much input is left.
     pub fn unread(&self) -> usize {
         self.script.lock().unwrap_or_else(PoisonError::into_inner).input.len()
@@ -160,9 +168,8 @@ impl AsyncRead for Scripted {
             };
         }
         let n = script.input.len().min(buffer.remaining());
-        for byte in script.input.drain(..n) {
-            buffer.put_slice(&[byte]);
-        }
+        buffer.put_slice(&script.input.make_contiguous()[..n]);
+        script.input.drain(..n);
         script.counts.reads += 1;
         Poll::Ready(Ok(()))
     }

@@ -13,8 +13,8 @@ pub struct Slow<T> {
     transport: T,
     read_chunk: usize,
     write_chunk: usize,
-    /// For reading, writing, flushing and shutting down: whether it is the time to wait.
-    waits: [bool; 4],
+    /// For reading, writing, flushing and shutting down: whether the next operation has waited.
+    waited: [bool; 4],
 }
 
 impl<T> Slow<T> {
@@ -25,18 +25,23 @@ impl<T> Slow<T> {
 
     /// So many bytes at a time.
     pub fn with_chunks(transport: T, read_chunk: usize, write_chunk: usize) -> Self {
-        Self { transport, read_chunk, write_chunk, waits: [true; 4] }
+        Self { transport, read_chunk, write_chunk, waited: [false; 4] }
     }
 
-    /// Waits every other time.
+    /// Waits before each operation, once.
     fn poll_turn(&mut self, operation: usize, cx: &mut Context<'_>) -> Poll<()> {
-        let waits = self.waits[operation];
-        self.waits[operation] = !waits;
-        if waits {
+        if !self.waited[operation] {
+            self.waited[operation] = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         Poll::Ready(())
+    }
+
+    /// The operation is done: before the next there is a wait again.
+    fn done<R>(&mut self, operation: usize, result: R) -> Poll<R> {
+        self.waited[operation] = false;
+        Poll::Ready(result)
     }
 }
 
@@ -51,7 +56,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Slow<T> {
         let mut piece = ReadBuf::new(&mut piece);
         let result = ready!(Pin::new(&mut self.transport).poll_read(cx, &mut piece));
         buffer.put_slice(piece.filled());
-        Poll::Ready(result)
+        self.done(0, result)
     }
 }
 
@@ -59,16 +64,19 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Slow<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_turn(1, cx));
         let piece = &bytes[..bytes.len().min(self.write_chunk)];
-        Pin::new(&mut self.transport).poll_write(cx, piece)
+        let result = ready!(Pin::new(&mut self.transport).poll_write(cx, piece));
+        self.done(1, result)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_turn(2, cx));
-        Pin::new(&mut self.transport).poll_flush(cx)
+        let result = ready!(Pin::new(&mut self.transport).poll_flush(cx));
+        self.done(2, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_turn(3, cx));
-        Pin::new(&mut self.transport).poll_shutdown(cx)
+        let result = ready!(Pin::new(&mut self.transport).poll_shutdown(cx));
+        self.done(3, result)
     }
 }
