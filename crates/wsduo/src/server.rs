@@ -406,7 +406,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a subprotocol that was not offered or a header that cannot be set; the client gets
-    /// a 500 then. [`ErrorKind::Handshake`] if the response cannot be written.
+    /// a 500 then. [`ErrorKind::Handshake`] if the response cannot be written, [`ErrorKind::TimedOut`] if
+    /// the client does not take it within the [send timeout](MessageWebSocketControl::send_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
@@ -449,13 +450,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             }
         };
         drop((request, headers));
-        let written = async {
-            transport.write_all(&response).await?;
-            transport.flush().await
+        let answering = async {
+            let written = async {
+                transport.write_all(&response).await?;
+                transport.flush().await
+            };
+            written.await.map_err(|error| {
+                Error::source(ErrorKind::Handshake, "the client was lost before it got the response", error)
+            })
         };
-        written.await.map_err(|error| {
-            Error::source(ErrorKind::Handshake, "the client was lost before it got the response", error)
-        })?;
+        match settings.config.send_timeout {
+            Some(timeout) => deadline(timeout, answering).await?,
+            None => answering.await?,
+        }
         if subprotocol.is_some() || tls.is_some() {
             facts.agreed = Some(Arc::new(Agreed { subprotocol, response: None, tls }));
         }
