@@ -38,6 +38,9 @@ const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
 /// Most segments handed to one gathering write.
 const SEGMENTS: usize = 16;
 
+/// How many reads are made at once while what they bring is dropped.
+const DRAINED_AT_ONCE: usize = 16;
+
 /// An open connection on its transport.
 #[derive(Debug)]
 pub(crate) struct Driver<T> {
@@ -778,7 +781,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     /// Reads and drops what arrives until the transport ends.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
+        for _ in 0..DRAINED_AT_ONCE {
             let dropped = self.input.unread().len();
             self.input.consume(dropped);
             match ready!(self.input.poll_fill(&mut self.transport, cx)) {
@@ -786,6 +789,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 _ => return Poll::Ready(()),
             }
         }
+        // A peer that never stops must not keep the task from looking at the clock.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// What the end is for a receiver: fine if clean, else its cause.
@@ -823,4 +829,47 @@ fn skips(mid_message: &mut bool, skipping: &mut bool, is_complete: bool) -> bool
     *mid_message = !is_complete;
     *skipping = skips && !is_complete;
     skips
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let size = size_of::<Driver<()>>();
+        assert!(size <= 512, "{size} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_owns_no_buffer() {
+        const LARGE: usize = 1 << 20;
+        let (near, mut far) = tokio::io::duplex(1000);
+        let mut driver = Driver::new(near, Role::Client, Arc::default(), vec![0x81, 1, b'x']);
+        let peer = tokio::spawn(async move {
+            let mut frame = vec![0x82, 127, 0, 0, 0, 0, 0, 16, 0, 0];
+            frame.resize(10 + LARGE, 7);
+            far.write_all(&frame).await.unwrap();
+            let mut taken = vec![0; 14 + LARGE];
+            far.read_exact(&mut taken).await.unwrap();
+            far
+        });
+        for len in [1, LARGE] {
+            let received = std::future::poll_fn(|cx| {
+                driver.poll_take(cx, Delivery::Whole, |_, event| match event {
+                    Event::Message(message) => Some(message.as_bytes().len()),
+                    _ => None,
+                })
+            });
+            assert_eq!(received.await.unwrap(), Some(len));
+        }
+        driver.queue(Outgoing::from(&[7; LARGE][..])).unwrap();
+        std::future::poll_fn(|cx| driver.poll_flush(cx)).await.unwrap();
+        let _far = peer.await.unwrap();
+        assert_eq!(driver.input.capacity(), 0);
+        assert!(driver.connection.reclaim_buffer().is_none());
+        assert!(driver.ahead.is_none());
+    }
 }

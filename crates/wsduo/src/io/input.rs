@@ -38,6 +38,12 @@ impl Input {
         &mut self.buffer[self.start as usize..self.end as usize]
     }
 
+    /// Memory of its own.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end

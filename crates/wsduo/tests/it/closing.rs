@@ -1,8 +1,10 @@
 //! The end of a connection (RFC 6455 §7): one outcome, in bounded time, the same however often it is asked for.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
 use wsduo::{CloseCode, ErrorKind, Initiator, Role};
 use wsduo_testing::{Scripted, wire};
@@ -305,6 +307,43 @@ async fn an_endless_stream_after_a_violation_does_not_keep_the_socket() {
     assert!(begin.elapsed() <= Duration::from_secs(10), "{:?}", begin.elapsed());
     drop(socket);
     soon(flood).await.unwrap();
+}
+
+/// Always has input, and never makes its task yield.
+struct Endless;
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let room = buffer.remaining();
+        buffer.put_slice(&vec![0xff; room]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_that_never_pauses_does_not_keep_the_task() {
+    let mut socket = server(Endless);
+    assert!(poll_once(socket.receive()).is_pending());
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(matches!(poll_once(socket.receive()), Poll::Ready(Err(_))));
 }
 
 #[tokio::test(start_paused = true)]
