@@ -176,12 +176,8 @@ async fn next_reader_and_reading() {
         let (mut socket, handle) = scripted(Role::Server, wire::from_client(TRAFFIC));
         handle.end();
         let mut messages = Vec::new();
-        loop {
-            // A reader that is given and dropped at once would skip its message: only the wait for it is cut.
-            let mut reader = match again!(cut, wait_for_reader(&mut socket)) {
-                Some(part) => part,
-                None => break,
-            };
+        // A reader that is given and dropped at once would skip its message: only the wait for it is cut.
+        while let Some(mut reader) = again!(cut, wait_for_reader(&mut socket)) {
             while !reader.2 {
                 let part = again!(cut, socket.receive_part()).unwrap().unwrap();
                 reader.1.extend_from_slice(&part.bytes);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use wsduo::{CloseCode, ErrorKind, Message, MessageWebSocketControl, Role};
+use wsduo::{CloseCode, ErrorKind, Message, MessageSender, MessageWebSocketControl, Role};
 use wsduo_testing::{Fault, Faulty, Scripted, Slow, wire};
 
 use crate::support::{
@@ -281,7 +281,7 @@ async fn a_ping_while_the_receiver_waits() {
         soon(sender.ping()).await.unwrap();
     }
     let pings = [sender.clone(), sender.clone(), sender.clone()];
-    for result in soon(futures_util::future::join_all(pings.iter().map(|sender| sender.ping()))).await {
+    for result in soon(futures_util::future::join_all(pings.iter().map(MessageSender::ping))).await {
         result.unwrap();
     }
     sender.send("hello").await.unwrap();
