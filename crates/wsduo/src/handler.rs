@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::io::driver::Driver;
 use crate::io::keys::Keys;
 use crate::io::scratch;
-use crate::message_web_socket::{MessageWebSocket, poll_receive};
+use crate::message_web_socket::{MessageWebSocket, check_between_messages, poll_receive};
 
 /// Where a handler of [`MessageWebSocket::run`] puts its replies.
 #[derive(Debug)]
@@ -107,6 +107,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         F: FnMut(MessageRef<'_>, &mut Replies<'_>) -> Result<(), Error>,
     {
         let driver = &mut self.inner.driver;
+        check_between_messages(driver)?;
         loop {
             let stop = poll_fn(|cx| {
                 driver.poll_take(cx, Delivery::Whole, |connection, event| {

@@ -187,7 +187,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         MessageWriter::new(self, message_type)
     }
 
-    /// Sends a ping and waits for the answer: the round-trip time.
+    /// Sends a ping and waits for the answer: the round-trip time. If a ping is under way already, waits for its answer.
     ///
     /// Messages that arrive before the answer are kept for [`receive`](Self::receive).
     ///
@@ -199,12 +199,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     /// Safe: the ping may have been sent, and its answer will be taken note of.
     pub async fn ping(&mut self) -> Result<Duration, Error> {
         let number = self.inner.driver.queue_ping()?;
-        poll_fn(|cx| self.inner.driver.poll_pong(cx, number)).await
+        poll_fn(|cx| self.inner.driver.poll_pong(cx, number, false)).await
     }
 
     /// Closes the connection: sends a close frame after all that is queued and waits for the peer's (RFC 6455 §7).
     ///
-    /// Messages that arrive meanwhile are dropped. If the connection is closed already, tells how it was closed. Takes no
+    /// Messages that arrive meanwhile are dropped; those that had arrived can still be received. If the connection is closed already, tells how it was closed. Takes no
     /// longer than [`close_timeout`](MessageWebSocketControl::close_timeout); whether the peer answered is told by
     /// [`Closed::clean`].
     ///
@@ -238,16 +238,26 @@ pub(crate) fn poll_receive<T: AsyncRead + AsyncWrite + Unpin>(
     driver: &mut Driver<T>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<Message>, Error>> {
-    if driver.is_in_parts() {
-        return Poll::Ready(Err(Error::text(
-            ErrorKind::Misuse,
-            "the message under way is being received in parts; receive them to the end before the next message",
-        )));
-    }
+    check_between_messages(driver)?;
     driver.poll_take(cx, Delivery::Whole, |_, event| match event {
         Event::Message(message) => Some(message.into_owned()),
         _ => None,
     })
+}
+
+/// # Errors
+/// [`ErrorKind::Misuse`] if the message under way cannot be received whole.
+#[inline]
+pub(crate) fn check_between_messages<T: AsyncRead + AsyncWrite + Unpin>(
+    driver: &Driver<T>,
+) -> Result<(), Error> {
+    if driver.is_in_parts() {
+        return Err(Error::text(
+            ErrorKind::Misuse,
+            "the message under way is being received in parts; receive them to the end before the next message",
+        ));
+    }
+    Ok(())
 }
 
 pub(crate) fn poll_receive_part<T: AsyncRead + AsyncWrite + Unpin>(

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -17,7 +18,8 @@ use crate::message_web_socket::{poll_receive, poll_receive_part};
 
 /// The receiving half of a socket; see [`MessageWebSocket::split`](crate::MessageWebSocket::split).
 ///
-/// The connection stays open until this half and all senders are dropped.
+/// The connection stays open until this half and all senders are dropped. Once this half is dropped, messages that arrive
+/// are dropped too.
 #[derive(Debug)]
 pub struct MessageReceiver<T> {
     shared: Arc<Shared<T>>,
@@ -44,7 +46,11 @@ struct Shared<T> {
 
 /// The tasks that wait for the connection.
 #[derive(Debug, Default)]
-struct Waiting(Mutex<Wakers>);
+struct Waiting {
+    /// How often tasks were woken. Changes with `wakers` locked.
+    wakes: AtomicU64,
+    wakers: Mutex<Wakers>,
+}
 
 #[derive(Debug, Default)]
 struct Wakers {
@@ -53,8 +59,16 @@ struct Wakers {
 }
 
 impl Waiting {
-    fn register(&self, half: Half, waker: &Waker) {
-        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn wakes(&self) -> u64 {
+        self.wakes.load(Ordering::Acquire)
+    }
+
+    /// `false`, and nothing is done, if tasks were woken since there were so many `wakes`.
+    fn register(&self, half: Half, waker: &Waker, wakes: u64) -> bool {
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.wakes() != wakes {
+            return false;
+        }
         match half {
             Half::Receiver => match &mut wakers.receiver {
                 Some(known) => known.clone_from(waker),
@@ -63,18 +77,21 @@ impl Waiting {
             Half::Sender if wakers.senders.iter().any(|known| known.will_wake(waker)) => {}
             Half::Sender => wakers.senders.push(waker.clone()),
         }
+        true
     }
 
-    fn wake_those(&self, changed: Changed) {
-        let (receiver, senders) = {
-            let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Returns how often tasks had been woken before.
+    fn wake_those(&self, changed: Changed) -> u64 {
+        let (receiver, senders, wakes) = {
+            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
             let receiver = if changed.for_receiver { wakers.receiver.take() } else { None };
             let senders = if changed.for_senders { std::mem::take(&mut wakers.senders) } else { Vec::new() };
-            (receiver, senders)
+            (receiver, senders, self.wakes.fetch_add(1, Ordering::AcqRel))
         };
         for waker in receiver.into_iter().chain(senders) {
             waker.wake();
         }
+        wakes
     }
 }
 
@@ -84,7 +101,7 @@ impl Wake for Waiting {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_those(Changed { for_receiver: true, for_senders: true });
+        let _ = self.wake_those(Changed { for_receiver: true, for_senders: true });
     }
 }
 
@@ -110,14 +127,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
         cx: &mut Context<'_>,
         operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
     ) -> Poll<R> {
-        // Before anything is polled, or a wake-up could come too early and find nobody.
-        self.waiting.register(half, cx.waker());
+        let mut wakes = self.waiting.wakes();
         let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
         let result = operation(&mut driver, &mut Context::from_waker(&self.waker));
         let changed = driver.take_changed();
         drop(driver);
-        if changed.for_receiver || changed.for_senders {
-            self.waiting.wake_those(changed);
+        if (changed.for_receiver || changed.for_senders) && self.waiting.wake_those(changed) == wakes {
+            wakes += 1;
+        }
+        // Only who waits is remembered, and not if there may be something new already: then nobody else would tell.
+        if result.is_pending() && !self.waiting.register(half, cx.waker(), wakes) {
+            cx.waker().wake_by_ref();
         }
         result
     }
@@ -162,6 +182,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageReceiver<T> {
     /// What is known of the connection.
     pub fn information(&self) -> MessageWebSocketInformation {
         self.shared.information()
+    }
+}
+
+impl<T> Drop for MessageReceiver<T> {
+    fn drop(&mut self) {
+        // Messages that nobody can receive would keep senders from seeing what comes behind them.
+        self.shared.driver.lock().unwrap_or_else(PoisonError::into_inner).discard();
+        self.shared.waiting.wake_those(Changed { for_receiver: false, for_senders: true });
     }
 }
 
@@ -230,19 +258,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
         poll_fn(|cx| self.shared.poll(Half::Sender, cx, Driver::poll_flush)).await
     }
 
-    /// As [`MessageWebSocket::ping`](crate::MessageWebSocket::ping).
+    /// As [`MessageWebSocket::ping`](crate::MessageWebSocket::ping), but where many messages come before the answer, waits
+    /// for the receiver to take them.
     ///
     /// # Errors
-    /// As there.
+    /// As there, without [`ErrorKind::Busy`](crate::ErrorKind::Busy).
     ///
     /// # Cancel safety
     /// Safe: the ping may have been sent, and its answer will be taken note of.
     pub async fn ping(&self) -> Result<Duration, Error> {
         let number = self.shared.with(Driver::queue_ping)?;
-        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_pong(cx, number))).await
+        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_pong(cx, number, true)))
+            .await
     }
 
-    /// As [`MessageWebSocket::close`](crate::MessageWebSocket::close). The receiver gets what came before, then `None`.
+    /// As [`MessageWebSocket::close`](crate::MessageWebSocket::close). The receiver gets what had arrived before, then `None`.
     ///
     /// # Errors
     /// As there.

@@ -18,8 +18,8 @@ use std::time::Duration;
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use wsduo_proto::{
-    CloseCode, Closed, CommandError, Config, Connection, Delivery, Event, MessageType, Outgoing, Role,
-    TimedOut,
+    CloseCode, Closed, CommandError, Config, Connection, Delivery, Event, MessageRef, MessageType, Outgoing,
+    ProtocolError, Role, TimedOut,
 };
 
 use super::alarm::Alarm;
@@ -58,6 +58,8 @@ pub(crate) struct Driver<T> {
     mid_message: bool,
     /// The rest of that message is to be dropped.
     skipping: bool,
+    /// All data that is still to come is to be dropped: we are closing, or the receiver is gone.
+    discarding: bool,
     /// The last operation was a flush too: nobody may be receiving, so flushes have to look at the input.
     only_sending: bool,
     /// The transport took bytes that it may still hold.
@@ -65,6 +67,7 @@ pub(crate) struct Driver<T> {
     /// A sender was told to wait, since the last progress of the output.
     sender_waits: bool,
     changed: Changed,
+    latest_ping: u64,
     latest_pong: u64,
     round_trip_time: Option<Duration>,
     bytes_received: u64,
@@ -82,6 +85,8 @@ pub(crate) struct Changed {
 struct Ahead {
     events: VecDeque<Event<'static>>,
     bytes: usize,
+    /// The beginning of a message that came in parts and is wanted whole.
+    begun: Option<(MessageType, Vec<u8>)>,
 }
 
 impl Ahead {
@@ -137,10 +142,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             delivery: Delivery::Whole,
             mid_message: false,
             skipping: false,
+            discarding: false,
             only_sending: false,
             needs_flush: false,
             sender_waits: false,
             changed: Changed::default(),
+            latest_ping: 0,
             latest_pong: 0,
             round_trip_time: None,
             bytes_received: 0,
@@ -153,13 +160,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     /// Whether the message under way is delivered in parts and cannot be delivered whole.
     pub(crate) fn is_in_parts(&self) -> bool {
-        !self.skipping
-            && (self.mid_message
-                || self.connection.is_in_parts()
-                || self
-                    .ahead
-                    .as_ref()
-                    .is_some_and(|ahead| matches!(ahead.events.front(), Some(Event::Part { .. }))))
+        self.mid_message && !self.skipping && !self.discarding && !self.is_putting_together()
     }
 
     /// Drops the rest of the message of which parts were handed out.
@@ -218,6 +219,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             let _ = self.poll_write(cx);
             match self.poll_read(cx) {
                 Poll::Ready(None) => {}
+                Poll::Ready(Some(_)) if self.discarding => {}
                 // Only whole messages are read directly, so there is nothing to skip.
                 Poll::Ready(Some(event)) => {
                     if let Some(taken) = take(&mut self.connection, event) {
@@ -238,51 +240,137 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         delivery: Delivery,
         take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
     ) -> Option<R> {
-        while let Some(ahead) = &mut self.ahead {
-            let Some(event) = ahead.pop() else {
-                self.ahead = None;
-                break;
-            };
-            let skipped = match event {
-                Event::Part { is_complete, .. } => {
-                    skips(&mut self.mid_message, &mut self.skipping, is_complete)
-                }
-                _ => false,
-            };
-            if !skipped {
-                let taken = take(&mut self.connection, event);
-                if taken.is_some() {
-                    return taken;
-                }
+        while self.ahead.is_some() {
+            let Some(event) = self.next_ahead(delivery) else { break };
+            if let Some(event) = self.fit(event, delivery)
+                && let Some(taken) = take(&mut self.connection, event)
+            {
+                return Some(taken);
             }
         }
+        self.decode(delivery, take)
+    }
+
+    /// Delivers what was read and not yet looked at, until `take` is content.
+    #[inline]
+    fn decode<R>(
+        &mut self,
+        delivery: Delivery,
+        take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
+    ) -> Option<R> {
+        // Parts are dropped as they come; a whole message would have to be put together first.
+        let delivery = if self.discarding { Delivery::Parts } else { delivery };
         while self.phase == Phase::Open {
-            let (consumed, event) = self.connection.receive(self.input.unread(), delivery);
+            let (unread, start) = self.input.cursor();
+            let (consumed, event) = self.connection.receive(unread, delivery);
+            // Before `take`, which may panic: payloads must not be unmasked twice.
+            *start += consumed as u32;
             let taken = match event {
-                None => {
-                    self.input.consume(consumed);
-                    return None;
-                }
+                None => return None,
+                Some(Event::Message(_) | Event::Part { .. }) if self.discarding => None,
                 Some(message @ Event::Message(_)) => take(&mut self.connection, message),
-                Some(part @ Event::Part { is_complete, .. }) => {
+                Some(part @ Event::Part { is_complete, .. }) if delivery == Delivery::Parts => {
                     if skips(&mut self.mid_message, &mut self.skipping, is_complete) {
                         None
                     } else {
                         take(&mut self.connection, part)
                     }
                 }
-                Some(rare) => {
-                    let rare = rare.into_static();
-                    self.note(&rare);
-                    None
+                Some(other) => {
+                    let other = other.into_static();
+                    self.note(&other);
+                    self.fit(other, delivery).and_then(|message| take(&mut self.connection, message))
                 }
             };
-            self.input.consume(consumed);
             if taken.is_some() {
                 return taken;
             }
         }
         None
+    }
+
+    /// The next data that was read ahead.
+    #[cold]
+    fn next_ahead(&mut self, delivery: Delivery) -> Option<Event<'static>> {
+        let was_far_ahead = self.is_far_ahead();
+        let ahead = self.ahead.as_mut()?;
+        if delivery == Delivery::Parts
+            && let Some((message_type, bytes)) = ahead.begun.take()
+        {
+            return Some(Event::Part { bytes: bytes.into(), message_type, is_complete: false });
+        }
+        let event = ahead.pop();
+        if event.is_none() && ahead.begun.is_none() {
+            self.ahead = None;
+        }
+        if was_far_ahead && !self.is_far_ahead() {
+            // There is room to read ahead again, for a pong maybe.
+            self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
+        }
+        event
+    }
+
+    /// What is left of an event for a receiver that wants its messages so: some parts are to be dropped, and others to be
+    /// put together, because they were wanted in parts when they were read.
+    #[cold]
+    fn fit(&mut self, event: Event<'static>, delivery: Delivery) -> Option<Event<'static>> {
+        let Event::Part { bytes, message_type, is_complete } = event else {
+            return matches!(event, Event::Message(_)).then_some(event);
+        };
+        let begins = !self.mid_message;
+        if skips(&mut self.mid_message, &mut self.skipping, is_complete) {
+            return None;
+        }
+        match delivery {
+            Delivery::Parts => Some(Event::Part { bytes, message_type, is_complete }),
+            Delivery::Whole if begins || self.is_putting_together() => {
+                self.put_together(message_type, &bytes, is_complete)
+            }
+            // The end of a message whose beginning was handed out: there is no whole one.
+            Delivery::Whole => None,
+        }
+    }
+
+    fn is_putting_together(&self) -> bool {
+        self.ahead.as_ref().is_some_and(|ahead| ahead.begun.is_some())
+    }
+
+    fn put_together(
+        &mut self,
+        message_type: MessageType,
+        bytes: &[u8],
+        is_complete: bool,
+    ) -> Option<Event<'static>> {
+        let max = self.connection.config().max_message_size;
+        let ahead = self.ahead.get_or_insert_default();
+        let (_, begun) = ahead.begun.get_or_insert_with(|| (message_type, Vec::new()));
+        begun.extend_from_slice(bytes);
+        if begun.len() > max {
+            let len = begun.len() as u64;
+            self.fail(ProtocolError::MessageTooLarge { len, max });
+            return None;
+        }
+        if !is_complete {
+            return None;
+        }
+        let (_, bytes) = ahead.begun.take()?;
+        Some(Event::Message(match message_type {
+            MessageType::Binary => MessageRef::Binary(bytes.into()),
+            // It was checked as it came.
+            MessageType::Text => MessageRef::Text(match String::from_utf8(bytes) {
+                Ok(text) => text.into(),
+                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned().into(),
+            }),
+        }))
+    }
+
+    /// Fails the connection for what only became wrong when a message was wanted whole.
+    fn fail(&mut self, error: ProtocolError) {
+        let mut reason = error.to_string();
+        reason.truncate(wsduo_proto::MAX_CLOSE_REASON); // our own texts are ASCII
+        let _ = self.connection.close(error.close_code(), &reason);
+        self.ahead = None;
+        self.note(&Event::Failed(error));
     }
 
     /// Takes note of an event that is not data.
@@ -298,7 +386,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 self.failure = Some((*error).into());
                 self.phase = Phase::Flushing;
             }
-            Event::Message(_) | Event::Part { .. } => {}
+            Event::Message(_) | Event::Part { .. } => return,
         }
         self.changed = Changed { for_receiver: true, for_senders: true };
     }
@@ -461,34 +549,45 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         };
         let failure = Error::lost(result);
         self.write_failure = Some(failure.clone());
+        self.changed = Changed { for_receiver: true, for_senders: true };
         Poll::Ready(Err(failure))
     }
 
     /// Reads and keeps data for the receiver, within bounds, so that control frames are seen.
     fn read_ahead(&mut self, cx: &mut Context<'_>) {
         while self.phase == Phase::Open && !self.is_far_ahead() {
-            let (consumed, event) = self.connection.receive(self.input.unread(), self.delivery);
-            let event = event.map(Event::into_static);
-            self.input.consume(consumed);
-            let data = match event {
-                Some(data @ (Event::Message(_) | Event::Part { .. })) => Some(data),
-                Some(rare) => {
-                    self.note(&rare);
-                    continue;
-                }
-                None => match self.poll_read(cx) {
-                    Poll::Ready(event) => event,
-                    Poll::Pending => return,
-                },
-            };
-            if let Some(data) = data {
-                self.ahead.get_or_insert_default().push(data);
-                self.changed.for_receiver = true;
+            if self.keep_unread() {
+                continue;
+            }
+            match self.poll_read(cx) {
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(message)) => self.keep(message),
+                Poll::Pending => return,
             }
         }
         if self.is_far_ahead() {
             // It is us who do not listen: that must not count as silence of the peer.
             self.connection.heard();
+        }
+    }
+
+    /// Keeps what the next of the unread bytes bring. `false`: they bring nothing yet.
+    fn keep_unread(&mut self) -> bool {
+        let delivery = if self.discarding { Delivery::Parts } else { self.delivery };
+        let (unread, start) = self.input.cursor();
+        let (consumed, event) = self.connection.receive(unread, delivery);
+        *start += consumed as u32;
+        let Some(event) = event.map(Event::into_static) else { return false };
+        self.note(&event);
+        self.keep(event);
+        true
+    }
+
+    /// Keeps data for the receiver.
+    fn keep(&mut self, event: Event<'static>) {
+        if matches!(event, Event::Message(_) | Event::Part { .. }) && !self.discarding {
+            self.ahead.get_or_insert_default().push(event);
+            self.changed.for_receiver = true;
         }
     }
 
@@ -498,20 +597,36 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     // Pings.
 
-    /// Queues a ping: its number.
+    /// Queues a ping, unless one is under way: its number.
     pub(crate) fn queue_ping(&mut self) -> Result<u64, Error> {
-        self.connection.ping(Alarm::now(), &mut Keys).map_err(|error| self.refused(error))
+        // Pings that were given up must not pile up, nor keep their answers from being matched.
+        if self.latest_ping <= self.latest_pong || !self.connection.is_open() {
+            let result = self.connection.ping(Alarm::now(), &mut Keys);
+            self.latest_ping = result.map_err(|error| self.refused(error))?;
+        }
+        Ok(self.latest_ping)
     }
 
-    /// Waits for the answer to the ping of that number, or a later one.
-    pub(crate) fn poll_pong(&mut self, cx: &mut Context<'_>, number: u64) -> Poll<Result<Duration, Error>> {
-        let result = self.wait_for_pong(cx, number);
+    /// Waits for the answer to the ping of that number, or a later one. Where many messages come before it, it waits for
+    /// them to be received if there is `another` who does that.
+    pub(crate) fn poll_pong(
+        &mut self,
+        cx: &mut Context<'_>,
+        number: u64,
+        another: bool,
+    ) -> Poll<Result<Duration, Error>> {
+        let result = self.wait_for_pong(cx, number, another);
         self.sender_waits |= result.is_pending();
         self.park();
         result
     }
 
-    fn wait_for_pong(&mut self, cx: &mut Context<'_>, number: u64) -> Poll<Result<Duration, Error>> {
+    fn wait_for_pong(
+        &mut self,
+        cx: &mut Context<'_>,
+        number: u64,
+        another: bool,
+    ) -> Poll<Result<Duration, Error>> {
         loop {
             if let (true, Some(time)) = (self.latest_pong >= number, self.round_trip_time) {
                 return Poll::Ready(Ok(time));
@@ -519,13 +634,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             if self.phase != Phase::Open {
                 return Poll::Ready(Err(self.why_ended()));
             }
-            let _ = self.poll_write(cx);
+            if let Poll::Ready(Err(failure)) = self.poll_write(cx) {
+                return Poll::Ready(Err(failure));
+            }
             let before = self.bytes_received;
             self.read_ahead(cx);
             if self.latest_pong >= number || self.phase != Phase::Open {
                 continue;
             }
-            if self.is_far_ahead() {
+            if self.is_far_ahead() && !another {
                 let text = "too many messages wait to be received before the pong can be; receive them first";
                 return Poll::Ready(Err(Error::text(ErrorKind::Busy, text)));
             }
@@ -575,6 +692,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     fn done(&mut self) {
         self.connection.receive_end();
+        if self.failure.is_none() && !self.is_clean() {
+            self.failure = self.write_failure.take();
+        }
         self.alarm.set(None);
         self.phase = Phase::Done;
         self.changed = Changed { for_receiver: true, for_senders: true };
@@ -584,31 +704,55 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.connection.closed().is_some_and(|closed| closed.clean)
     }
 
-    /// Begins the closing handshake, if none has begun, and sees it to its end. Data that arrives is dropped.
+    /// Begins the closing handshake, if none has begun, and sees it to its end. Data that arrives is dropped; what has
+    /// arrived before is kept for the receiver.
     pub(crate) fn poll_close(
         &mut self,
         cx: &mut Context<'_>,
         code: CloseCode,
         reason: &str,
     ) -> Poll<Result<Closed, Error>> {
+        if self.connection.is_open() && !self.discarding {
+            while self.phase == Phase::Open && self.keep_unread() {}
+        }
         // The arguments are checked whatever the state.
         self.connection.close(code, reason)?;
-        self.changed.for_receiver = true;
-        self.ahead = None;
-        // Parts are dropped as they come; a whole message would have to be put together first.
-        ready!(self.poll_take(cx, Delivery::Parts, |_, _| None::<()>)).ok();
+        self.changed.for_receiver |= !self.discarding;
+        self.discarding = true;
+        self.only_sending = false;
+        let closing = self.poll_closing(cx);
+        self.park();
+        ready!(closing);
         Poll::Ready(match self.connection.closed() {
             Some(closed) => Ok(closed.clone()),
             None => Err(self.why_ended()),
         })
     }
 
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.decode(Delivery::Parts, &mut |_, _| None::<()>);
+            if self.phase != Phase::Open {
+                return self.poll_end(cx);
+            }
+            let _ = self.poll_write(cx);
+            match self.poll_read(cx) {
+                Poll::Ready(_) => {}
+                Poll::Pending if self.write_failure.is_some() => self.lost(None),
+                Poll::Pending if self.poll_clock(cx) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let progress = match self.phase {
                 Phase::Open | Phase::Done => return Poll::Ready(()),
-                Phase::Flushing => self.poll_write(cx).map(|_| {
-                    if self.is_clean() && self.connection.role() == Role::Client {
+                Phase::Flushing => self.poll_write(cx).map(|written| {
+                    if written.is_err() {
+                        Phase::Done
+                    } else if self.is_clean() && self.connection.role() == Role::Client {
                         Phase::AwaitingEnd
                     } else {
                         Phase::ShuttingDown
@@ -662,6 +806,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             }
             (None, None) => CommandError::Closing.into(),
         }
+    }
+}
+
+impl<T> Driver<T> {
+    /// Drops what was kept for the receiver, and what will come: the receiver is gone.
+    pub(crate) fn discard(&mut self) {
+        self.discarding = true;
+        self.ahead = None;
     }
 }
 
