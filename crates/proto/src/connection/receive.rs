@@ -37,7 +37,7 @@ impl Connection {
     /// behind it. After [`Event::Closed`] and [`Event::Failed`] all input is consumed and dropped.
     ///
     /// A message of which parts were handed out goes on in parts, whatever `delivery` says.
-    #[inline]
+    #[inline(always)] // measured: a call here costs a fifth of receiving a small message
     pub fn receive<'a>(&mut self, input: &'a mut [u8], delivery: Delivery) -> (usize, Option<Event<'a>>) {
         if delivery == Delivery::Whole
             && let Some((message_type, range)) = self.whole_message(input)
@@ -115,7 +115,7 @@ impl Connection {
     /// The fast path: a message in one frame of less than 64 KiB, all of it at the start of `input`, nothing else
     /// being under way. Unmasks it and returns where the payload lies. Whatever is not plainly that, and every
     /// violation, is left to [`step`](Self::step).
-    #[inline]
+    #[inline(always)] // as `receive`
     fn whole_message(&self, input: &mut [u8]) -> Option<(MessageType, Range<usize>)> {
         if self.message.is_some() || self.state.is_ended() {
             return None;

@@ -248,6 +248,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 return Some(taken);
             }
         }
+        if self.discarding {
+            self.drop_unread();
+            return None;
+        }
         self.decode(delivery, take)
     }
 
@@ -258,35 +262,46 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         delivery: Delivery,
         take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
     ) -> Option<R> {
-        // Parts are dropped as they come; a whole message would have to be put together first.
-        let delivery = if self.discarding { Delivery::Parts } else { delivery };
         while self.phase == Phase::Open {
             let (unread, start) = self.input.cursor();
             let (consumed, event) = self.connection.receive(unread, delivery);
             // Before `take`, which may panic: payloads must not be unmasked twice.
             *start += consumed as u32;
-            let taken = match event {
+            let data = match event {
                 None => return None,
-                Some(Event::Message(_) | Event::Part { .. }) if self.discarding => None,
-                Some(message @ Event::Message(_)) => take(&mut self.connection, message),
+                Some(message @ Event::Message(_)) => message,
                 Some(part @ Event::Part { is_complete, .. }) if delivery == Delivery::Parts => {
                     if skips(&mut self.mid_message, &mut self.skipping, is_complete) {
-                        None
-                    } else {
-                        take(&mut self.connection, part)
+                        continue;
                     }
+                    part
                 }
                 Some(other) => {
                     let other = other.into_static();
-                    self.note(&other);
-                    self.fit(other, delivery).and_then(|message| take(&mut self.connection, message))
+                    let Some(message) = self.sort_out(other, delivery) else { continue };
+                    message
                 }
             };
+            // Called in one place alone, so that it becomes part of this loop.
+            let taken = take(&mut self.connection, data);
             if taken.is_some() {
                 return taken;
             }
         }
         None
+    }
+
+    /// What is left of an event that is not simply a message.
+    #[cold]
+    fn sort_out(&mut self, event: Event<'static>, delivery: Delivery) -> Option<Event<'static>> {
+        self.note(&event);
+        self.fit(event, delivery)
+    }
+
+    /// Looks at what was read for control frames alone.
+    #[cold]
+    fn drop_unread(&mut self) {
+        while self.phase == Phase::Open && self.keep_unread() {}
     }
 
     /// The next data that was read ahead.
@@ -573,6 +588,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     /// Keeps what the next of the unread bytes bring. `false`: they bring nothing yet.
     fn keep_unread(&mut self) -> bool {
+        // Parts are dropped as they come; a whole message would have to be put together first.
         let delivery = if self.discarding { Delivery::Parts } else { self.delivery };
         let (unread, start) = self.input.cursor();
         let (consumed, event) = self.connection.receive(unread, delivery);
@@ -731,7 +747,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            self.decode(Delivery::Parts, &mut |_, _| None::<()>);
+            self.drop_unread();
             if self.phase != Phase::Open {
                 return self.poll_end(cx);
             }

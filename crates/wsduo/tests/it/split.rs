@@ -281,7 +281,7 @@ async fn a_ping_while_the_receiver_waits() {
         soon(sender.ping()).await.unwrap();
     }
     let pings = [sender.clone(), sender.clone(), sender.clone()];
-    for result in soon(futures_util::future::join_all(pings.iter().map(|sender| sender.ping()))).await {
+    for result in soon(futures_util::future::join_all(pings.iter().map(wsduo::MessageSender::ping))).await {
         result.unwrap();
     }
     sender.send("hello").await.unwrap();
