@@ -209,14 +209,7 @@ impl Connection {
             }
             none => none.insert(Box::new(Assembly::begin(header)?)),
         };
-        if !message.in_parts && delivery == Delivery::Whole {
-            let max = self.config.max_frame_size;
-            if header.payload_len > max as u64 {
-                return Err(ProtocolError::FrameTooLarge { len: header.payload_len, max });
-            }
-            message.check_limits(&self.config)?;
-        }
-        Ok(())
+        if delivery == Delivery::Whole { message.check_limits(&self.config) } else { Ok(()) }
     }
 
     /// What was kept of a message that is wanted in parts from now on.
@@ -235,6 +228,10 @@ impl Connection {
         delivery: Delivery,
     ) -> Result<Option<Found>, ProtocolError> {
         let Some(message) = &mut self.message else { return Ok(None) };
+        if delivery == Delivery::Whole {
+            // The frame may have begun while parts were wanted.
+            message.check_limits(&self.config)?;
+        }
         let Some(frame) = &mut message.frame else { return Ok(None) };
         let (remaining, fin) = (frame.remaining, frame.fin);
         let len = frame.share(input.len() - *at);
@@ -246,12 +243,9 @@ impl Connection {
         let chunk = &mut input[range.clone()];
         frame.arrived(chunk, self.role);
         let message_ends = message.end_frame();
-        match delivery {
-            _ if message.in_parts => {}
-            // The frame may have begun while parts were wanted.
-            Delivery::Whole => message.check_limits(&self.config)?,
+        if delivery == Delivery::Parts {
             // An empty fragment tells nothing unless it ends the message.
-            Delivery::Parts => message.in_parts = len > 0 || message_ends,
+            message.in_parts |= len > 0 || message_ends;
         }
         let message_type = message.content.message_type();
         if message.in_parts {

@@ -62,8 +62,6 @@ pub(crate) struct Driver<T> {
     discarding: bool,
     /// The last operation was a flush too: nobody may be receiving, so flushes have to look at the input.
     only_sending: bool,
-    /// The transport took bytes that it may still hold.
-    needs_flush: bool,
     /// A sender was told to wait, since the last progress of the output.
     sender_waits: bool,
     changed: Changed,
@@ -144,7 +142,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             skipping: false,
             discarding: false,
             only_sending: false,
-            needs_flush: false,
             sender_waits: false,
             changed: Changed::default(),
             latest_ping: 0,
@@ -518,7 +515,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Writes what is queued, as far as the transport takes it.
     #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if !self.connection.has_output() && !self.needs_flush {
+        if !self.connection.has_output() && !self.connection.is_held_back() {
             return Poll::Ready(Ok(()));
         }
         self.poll_write_queued(cx)
@@ -532,12 +529,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         let result = loop {
             let output = self.connection.output(&mut Keys);
             if output.is_empty() {
-                if !self.needs_flush {
+                if !self.connection.is_held_back() {
                     return Poll::Ready(Ok(()));
                 }
                 match ready!(Pin::new(&mut *transport).poll_flush(cx)) {
                     Ok(()) => {
-                        self.needs_flush = false;
+                        self.connection.set_held_back(false);
+                        self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
                         return Poll::Ready(Ok(()));
                     }
                     Err(error) => break error,
@@ -556,7 +554,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 Ok(n) => {
                     output.advance(n);
                     self.connection.wrote();
-                    self.needs_flush = true;
+                    self.connection.set_held_back(true);
                     self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
                 }
                 Err(error) => break error,
@@ -720,6 +718,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.connection.closed().is_some_and(|closed| closed.clean)
     }
 
+    /// Begins the closing handshake. Nothing more is received.
+    pub(crate) fn begin_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.connection.close(code, reason)?;
+        self.discard();
+        Ok(())
+    }
+
     /// Begins the closing handshake, if none has begun, and sees it to its end. Data that arrives is dropped; what has
     /// arrived before is kept for the receiver.
     pub(crate) fn poll_close(
@@ -805,7 +810,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     }
 
     /// What the end is for a receiver: fine if clean, else its cause.
-    fn outcome(&self) -> Result<(), Error> {
+    pub(crate) fn outcome(&self) -> Result<(), Error> {
         match &self.failure {
             Some(failure) => Err(failure.clone()),
             None if self.is_clean() => Ok(()),
@@ -826,7 +831,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 }
 
 impl<T> Driver<T> {
-    /// Drops what was kept for the receiver, and what will come: the receiver is gone.
+    /// Drops what was kept for the receiver, and what will come: the receiver is gone, or wants no more.
     pub(crate) fn discard(&mut self) {
         self.discarding = true;
         self.ahead = None;
