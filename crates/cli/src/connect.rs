@@ -9,7 +9,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::plan::{Connect, Input};
 use crate::session;
-use crate::terminal::{self, Restore};
+use crate::terminal::{self, Found};
 
 /// How long a printer is waited for that may have lost its terminal.
 const PRINTER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ async fn converse_at_terminal(
     output: &mut Output,
 ) -> Result<wsduo::Closed, Failure> {
     terminal::note(&describe(&socket.information(), plan.insecure));
-    let restore = Restore::new();
+    let found = Found::new();
     let mut lines = None;
     // A terminal that is too simple for editing can still be read line by line.
     match terminal::line_editor() {
@@ -66,9 +66,12 @@ async fn converse_at_terminal(
         }
         Err(_) => plan.session.input = Input::Lines,
     }
+    let edits = lines.is_some();
     let closed = session::run(socket, &plan.session, lines, output).await;
     let _ = tokio::time::timeout(PRINTER_TIMEOUT, output.finish()).await;
-    drop(restore);
+    if edits {
+        found.restore();
+    }
     if let Ok(closed) = &closed {
         terminal::note(closed);
     }

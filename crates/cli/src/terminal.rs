@@ -1,7 +1,7 @@
 //! What is particular to terminals: escaping, colours, line editing, and leaving them as they were.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use rustyline::error::ReadlineError;
@@ -141,33 +141,30 @@ pub(crate) fn line_editor() -> Result<(mpsc::Receiver<String>, Printer), Readlin
     Ok((read, Printer { lines: sender, printing }))
 }
 
-/// Restores the terminal when dropped: the peer may end the session while a line is being edited.
+/// The terminal as it was found, to be restored: the peer may end the session while a line is being edited.
 #[derive(Debug)]
-pub(crate) struct Restore {
+pub(crate) struct Found {
     #[cfg(unix)]
     mode: Option<rustix::termios::Termios>,
 }
 
-impl Restore {
+impl Found {
     pub(crate) fn new() -> Self {
         Self {
             #[cfg(unix)]
             mode: rustix::termios::tcgetattr(io::stdin()).ok(),
         }
     }
-}
 
-impl Drop for Restore {
-    fn drop(&mut self) {
+    /// Leaves the terminal as it was found, without the prompt.
+    pub(crate) fn restore(&self) {
         #[cfg(unix)]
         if let Some(mode) = &self.mode {
             let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Drain, mode);
         }
-        if io::stdout().is_terminal() {
-            // Bracketed paste off, and away with the prompt.
-            let _ = io::stdout().write_all(b"\x1b[?2004l\r\x1b[K");
-            let _ = io::stdout().flush();
-        }
+        // Bracketed paste off, too.
+        let _ = io::stdout().write_all(b"\x1b[?2004l\r\x1b[K");
+        let _ = io::stdout().flush();
     }
 }
 

@@ -31,8 +31,7 @@ impl Replies<'_> {
         Ok(self.connection.send(message.into(), &mut Keys)?)
     }
 
-    /// Begins the closing handshake, after all that is queued. The handler may be called for messages that arrive before
-    /// the peer's answer.
+    /// Begins the closing handshake, after all that is queued. The handler is not called any more.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a code that may not be sent or a reason over 123 bytes.
@@ -67,6 +66,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncReplies<'_, T> {
         poll_fn(|cx| with(self.driver, |driver| driver.poll_room(cx))).await?;
         with(self.driver, |driver| driver.queue(message))
     }
+
+    /// Begins the closing handshake, after all that is queued. The handler is not called any more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a code that may not be sent or a reason over 123 bytes.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        with(self.driver, |driver| driver.begin_close(code, reason))
+    }
 }
 
 fn with<D, R>(driver: &Mutex<D>, f: impl FnOnce(&mut D) -> R) -> R {
@@ -78,6 +85,8 @@ fn with<D, R>(driver: &Mutex<D>, f: impl FnOnce(&mut D) -> R) -> R {
 enum Stop {
     /// Too much is queued.
     Full,
+    /// The handler closes.
+    Closing,
     Failed(Error),
 }
 
@@ -114,6 +123,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
                     let Event::Message(message) = event else { return None };
                     match handler(message, &mut Replies { connection }) {
                         Err(error) => Some(Stop::Failed(error)),
+                        Ok(()) if !connection.is_open() => Some(Stop::Closing),
                         Ok(()) => connection.is_full().then_some(Stop::Full),
                     }
                 })
@@ -122,6 +132,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
             match stop {
                 None => return Ok(how_closed(driver)),
                 Some(Stop::Failed(error)) => return Err(error),
+                Some(Stop::Closing) => driver.discard(),
                 Some(Stop::Full) => {
                     // If it cannot be written, `poll_take` will find out why.
                     let _ = poll_fn(|cx| driver.poll_flush(cx)).await;

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -192,7 +192,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     /// Messages that arrive before the answer are kept for [`receive`](Self::receive).
     ///
     /// # Errors
-    /// As [`send`](Self::send); [`ErrorKind::TimedOut`] without an answer within the receive timeout; [`ErrorKind::Busy`]
+    /// As [`send`](Self::send); [`ErrorKind::TimedOut`] if nothing at all is heard within the receive
+    /// timeout; [`ErrorKind::Busy`]
     /// if more than 64 KiB of messages come before the answer: receive them first.
     ///
     /// # Cancel safety
@@ -315,6 +316,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for MessageWebSocket<T> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.driver.poll_close(cx, CloseCode::NORMAL, "").map_ok(|_| ())
+        ready!(self.inner.driver.poll_close(cx, CloseCode::NORMAL, ""))?;
+        // What was sent may not have arrived unless the end was clean.
+        Poll::Ready(self.inner.driver.outcome())
     }
 }

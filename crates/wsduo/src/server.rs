@@ -414,7 +414,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     pub fn accept_message(
         self,
         control: &MessageWebSocketControl,
-    ) -> impl Future<Output = Result<MessageWebSocket<T>, Error>> {
+    ) -> impl Future<Output = Result<MessageWebSocket<T>, Error>> + use<T> {
         let settings = Arc::clone(&control.settings);
         Box::pin(async move { self.accept(&settings).await })
     }
@@ -433,7 +433,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         let subprotocol = subprotocol.or_else(|| {
             settings.subprotocols.iter().find(|name| request.subprotocols.contains(name)).cloned()
         });
-        headers.extend(settings.headers.clone());
+        for (name, value) in &settings.headers {
+            headers.append(name, value.clone());
+        }
         let response = match invalid.map_or_else(|| settings.check(), Err) {
             Ok(()) => {
                 request.accept(subprotocol.as_deref(), None, &headers).map_err(io_handshake::handshake_error)

@@ -297,7 +297,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use wsduo_proto::Role;
 
-    use crate::MessageWebSocketControl;
+    use crate::{ErrorKind, MessageWebSocketControl};
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_is_not_being_read_is_not_called_silent() {
@@ -325,5 +325,32 @@ mod tests {
             assert_eq!(receiver.receive().await.unwrap().unwrap().len(), 0xffff);
         }
         slow.abort();
+    }
+    #[test]
+    fn a_lost_peer_whose_data_is_unread_is_told_to_every_sender() {
+        let (tell, told) = std::sync::mpsc::channel();
+        // In a thread of its own, since what this guards against is a poll that never returns.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (ours, mut theirs) = tokio::io::duplex(256 << 10);
+                let (mut receiver, sender) =
+                    MessageWebSocketControl::new().from_transport(ours, Role::Client).split();
+                for _ in 0..3 {
+                    theirs.write_all(&[0x82, 0x7e, 0xff, 0xff]).await.unwrap();
+                    theirs.write_all(&[b'x'; 0xffff]).await.unwrap();
+                }
+                drop(theirs);
+                for _ in 0..3 {
+                    assert_eq!(sender.send("x").await.unwrap_err().kind(), ErrorKind::Lost);
+                }
+                for _ in 0..3 {
+                    assert_eq!(receiver.receive().await.unwrap().unwrap().len(), 0xffff);
+                }
+                assert_eq!(receiver.receive().await.unwrap_err().kind(), ErrorKind::Lost);
+            });
+            tell.send(()).unwrap();
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(()));
     }
 }

@@ -65,8 +65,6 @@ pub(crate) struct Driver<T> {
     discarding: bool,
     /// The last operation was a flush too: nobody may be receiving, so flushes have to look at the input.
     only_sending: bool,
-    /// The transport took bytes that it may still hold.
-    needs_flush: bool,
     /// A sender was told to wait, since the last progress of the output.
     sender_waits: bool,
     changed: Changed,
@@ -147,7 +145,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             skipping: false,
             discarding: false,
             only_sending: false,
-            needs_flush: false,
             sender_waits: false,
             changed: Changed::default(),
             latest_ping: 0,
@@ -251,6 +248,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 return Some(taken);
             }
         }
+        if self.discarding {
+            self.drop_unread();
+            return None;
+        }
         self.decode(delivery, take)
     }
 
@@ -261,35 +262,46 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         delivery: Delivery,
         take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
     ) -> Option<R> {
-        // Parts are dropped as they come; a whole message would have to be put together first.
-        let delivery = if self.discarding { Delivery::Parts } else { delivery };
         while self.phase == Phase::Open {
             let (unread, start) = self.input.cursor();
             let (consumed, event) = self.connection.receive(unread, delivery);
             // Before `take`, which may panic: payloads must not be unmasked twice.
             *start += consumed as u32;
-            let taken = match event {
+            let data = match event {
                 None => return None,
-                Some(Event::Message(_) | Event::Part { .. }) if self.discarding => None,
-                Some(message @ Event::Message(_)) => take(&mut self.connection, message),
+                Some(message @ Event::Message(_)) => message,
                 Some(part @ Event::Part { is_complete, .. }) if delivery == Delivery::Parts => {
                     if skips(&mut self.mid_message, &mut self.skipping, is_complete) {
-                        None
-                    } else {
-                        take(&mut self.connection, part)
+                        continue;
                     }
+                    part
                 }
                 Some(other) => {
                     let other = other.into_static();
-                    self.note(&other);
-                    self.fit(other, delivery).and_then(|message| take(&mut self.connection, message))
+                    let Some(message) = self.sort_out(other, delivery) else { continue };
+                    message
                 }
             };
+            // Called in one place alone, so that it becomes part of this loop.
+            let taken = take(&mut self.connection, data);
             if taken.is_some() {
                 return taken;
             }
         }
         None
+    }
+
+    /// What is left of an event that is not simply a message.
+    #[cold]
+    fn sort_out(&mut self, event: Event<'static>, delivery: Delivery) -> Option<Event<'static>> {
+        self.note(&event);
+        self.fit(event, delivery)
+    }
+
+    /// Looks at what was read for control frames alone.
+    #[cold]
+    fn drop_unread(&mut self) {
+        while self.phase == Phase::Open && self.keep_unread() {}
     }
 
     /// The next data that was read ahead.
@@ -506,7 +518,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Writes what is queued, as far as the transport takes it.
     #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if !self.connection.has_output() && !self.needs_flush {
+        if !self.connection.has_output() && !self.connection.is_held_back() {
             return Poll::Ready(Ok(()));
         }
         self.poll_write_queued(cx)
@@ -520,12 +532,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         let result = loop {
             let output = self.connection.output(&mut Keys);
             if output.is_empty() {
-                if !self.needs_flush {
+                if !self.connection.is_held_back() {
                     return Poll::Ready(Ok(()));
                 }
                 match ready!(Pin::new(&mut *transport).poll_flush(cx)) {
                     Ok(()) => {
-                        self.needs_flush = false;
+                        self.connection.set_held_back(false);
+                        self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
                         return Poll::Ready(Ok(()));
                     }
                     Err(error) => break error,
@@ -544,7 +557,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 Ok(n) => {
                     output.advance(n);
                     self.connection.wrote();
-                    self.needs_flush = true;
+                    self.connection.set_held_back(true);
                     self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
                 }
                 Err(error) => break error,
@@ -576,6 +589,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     /// Keeps what the next of the unread bytes bring. `false`: they bring nothing yet.
     fn keep_unread(&mut self) -> bool {
+        // Parts are dropped as they come; a whole message would have to be put together first.
         let delivery = if self.discarding { Delivery::Parts } else { self.delivery };
         let (unread, start) = self.input.cursor();
         let (consumed, event) = self.connection.receive(unread, delivery);
@@ -707,6 +721,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.connection.closed().is_some_and(|closed| closed.clean)
     }
 
+    /// Begins the closing handshake. Nothing more is received.
+    pub(crate) fn begin_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.connection.close(code, reason)?;
+        self.discard();
+        Ok(())
+    }
+
     /// Begins the closing handshake, if none has begun, and sees it to its end. Data that arrives is dropped; what has
     /// arrived before is kept for the receiver.
     pub(crate) fn poll_close(
@@ -734,7 +755,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            self.decode(Delivery::Parts, &mut |_, _| None::<()>);
+            self.drop_unread();
             if self.phase != Phase::Open {
                 return self.poll_end(cx);
             }
@@ -795,7 +816,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     }
 
     /// What the end is for a receiver: fine if clean, else its cause.
-    fn outcome(&self) -> Result<(), Error> {
+    pub(crate) fn outcome(&self) -> Result<(), Error> {
         match &self.failure {
             Some(failure) => Err(failure.clone()),
             None if self.is_clean() => Ok(()),
@@ -816,7 +837,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 }
 
 impl<T> Driver<T> {
-    /// Drops what was kept for the receiver, and what will come: the receiver is gone.
+    /// Drops what was kept for the receiver, and what will come: the receiver is gone, or wants no more.
     pub(crate) fn discard(&mut self) {
         self.discarding = true;
         self.ahead = None;
