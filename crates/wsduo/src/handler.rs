@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use wsduo_proto::{CloseCode, Closed, Connection, Delivery, Event, Message, MessageRef, Outgoing};
@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::io::driver::Driver;
 use crate::io::keys::Keys;
 use crate::io::scratch;
+use crate::io::tasks::{Half, Tasks};
 use crate::message_web_socket::{MessageWebSocket, check_between_messages, poll_receive};
 
 /// Where a handler of [`MessageWebSocket::run`] puts its replies.
@@ -44,6 +45,8 @@ impl Replies<'_> {
 pub struct AsyncReplies<'a, T> {
     /// For one task alone: the lock is free whenever it is wanted.
     driver: &'a Mutex<&'a mut Driver<T>>,
+    /// A handler may wait in several places at once.
+    tasks: &'a Tasks,
 }
 
 impl<T> std::fmt::Debug for AsyncReplies<'_, T> {
@@ -63,7 +66,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncReplies<'_, T> {
     /// Safe: dropped before it returns, the message is not sent.
     pub async fn send(&self, message: impl Into<Outgoing<'_>>) -> Result<(), Error> {
         let message = message.into();
-        poll_fn(|cx| with(self.driver, |driver| driver.poll_room(cx))).await?;
+        poll_fn(|cx| poll(self.driver, self.tasks, Half::Sender, cx, Driver::poll_room)).await?;
         with(self.driver, |driver| driver.queue(message))
     }
 
@@ -79,6 +82,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncReplies<'_, T> {
 fn with<D, R>(driver: &Mutex<D>, f: impl FnOnce(&mut D) -> R) -> R {
     // A handler that panicked did not do so with the lock held.
     f(&mut driver.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn poll<T: AsyncRead + AsyncWrite + Unpin, R>(
+    driver: &Mutex<&mut Driver<T>>,
+    tasks: &Tasks,
+    half: Half,
+    cx: &mut Context<'_>,
+    operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
+) -> Poll<R> {
+    tasks.poll(half, cx, |cx| {
+        with(driver, |driver| {
+            let result = operation(driver, cx);
+            (result, driver.take_changed())
+        })
+    })
 }
 
 /// Why the inner loop of `run` stopped.
@@ -169,16 +187,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         F: AsyncFnMut(Message, &AsyncReplies<'_, T>) -> Result<(), Error>,
     {
         let driver = Mutex::new(&mut self.inner.driver);
-        let replies = AsyncReplies { driver: &driver };
-        while let Some(message) = poll_fn(|cx| with(&driver, |driver| poll_receive(driver, cx))).await? {
+        let tasks = Tasks::default();
+        let replies = AsyncReplies { driver: &driver, tasks: &tasks };
+        while let Some(message) =
+            poll_fn(|cx| poll(&driver, &tasks, Half::Receiver, cx, poll_receive)).await?
+        {
             let mut handling = pin!(handler(message, &replies));
             poll_fn(|cx| match handling.as_mut().poll(cx) {
                 Poll::Ready(result) => Poll::Ready(result),
-                Poll::Pending => {
-                    // The task is about to sleep: nothing may stay behind.
-                    with(&driver, |driver| driver.poll_tend(cx));
+                // The task is about to sleep: nothing may stay behind.
+                Poll::Pending => poll(&driver, &tasks, Half::Receiver, cx, |driver, cx| {
+                    driver.poll_tend(cx);
                     Poll::Pending
-                }
+                }),
             })
             .await?;
         }

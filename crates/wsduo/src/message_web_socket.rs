@@ -19,6 +19,7 @@ use crate::control::MessageWebSocketControl;
 use crate::error::{Error, ErrorKind};
 use crate::information::{Facts, MessageWebSocketInformation};
 use crate::io::driver::Driver;
+use crate::io::tasks::{Half, Tasks};
 use crate::io::transport::Transport;
 use crate::parts::{MessageReader, MessageWriter};
 use crate::split::{self, MessageReceiver, MessageSender};
@@ -57,6 +58,8 @@ pub struct MessageWebSocket<T = Transport> {
 pub(crate) struct Inner<T> {
     pub(crate) driver: Driver<T>,
     pub(crate) facts: Facts,
+    /// The tasks that use the socket as a stream and as a sink: these may be two.
+    tasks: Option<Box<Tasks>>,
     /// The stream has told of its end.
     stream_ended: bool,
 }
@@ -83,7 +86,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         behind_handshake: Vec<u8>,
     ) -> Self {
         let driver = Driver::new(transport, role, config, behind_handshake);
-        Self { inner: Box::new(Inner { driver, facts, stream_ended: false }) }
+        Self { inner: Box::new(Inner { driver, facts, tasks: None, stream_ended: false }) }
     }
 
     /// Waits for the next message and returns it whole.
@@ -278,6 +281,22 @@ pub(crate) fn poll_receive_part<T: AsyncRead + AsyncWrite + Unpin>(
     })
 }
 
+impl<T: AsyncRead + AsyncWrite + Unpin> Inner<T> {
+    /// Polls for the stream or for the sink, which may be in the hands of different tasks.
+    fn poll_half<R>(
+        &mut self,
+        half: Half,
+        cx: &mut Context<'_>,
+        operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        let Self { driver, tasks, .. } = self;
+        tasks.get_or_insert_default().poll(half, cx, |cx| {
+            let result = operation(driver, cx);
+            (result, driver.take_changed())
+        })
+    }
+}
+
 /// The messages, then an error if the connection was not closed cleanly, then the end.
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageWebSocket<T> {
     type Item = Result<Message, Error>;
@@ -286,7 +305,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageWebSocket<T> {
         if self.inner.stream_ended {
             return Poll::Ready(None);
         }
-        self.poll_receive(cx).map(|result| {
+        self.inner.poll_half(Half::Receiver, cx, poll_receive).map(|result| {
             self.inner.stream_ended = !matches!(result, Ok(Some(_)));
             result.transpose()
         })
@@ -299,12 +318,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> FusedStream for MessageWebSocket<T> {
     }
 }
 
-/// Closing the sink closes the connection with [`CloseCode::NORMAL`].
+/// Closing the sink closes the connection with [`CloseCode::NORMAL`], and fails unless the end is clean: what was sent may
+/// not have arrived then.
 impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for MessageWebSocket<T> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.driver.poll_room(cx)
+        self.inner.poll_half(Half::Sender, cx, Driver::poll_room)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
@@ -312,12 +332,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for MessageWebSocket<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.driver.poll_flush(cx)
+        self.inner.poll_half(Half::Sender, cx, Driver::poll_flush)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        ready!(self.inner.driver.poll_close(cx, CloseCode::NORMAL, ""))?;
-        // What was sent may not have arrived unless the end was clean.
-        Poll::Ready(self.inner.driver.outcome())
+        self.inner.poll_half(Half::Sender, cx, |driver, cx| {
+            ready!(driver.poll_close(cx, CloseCode::NORMAL, ""))?;
+            Poll::Ready(driver.outcome())
+        })
     }
 }

@@ -2,9 +2,8 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -14,6 +13,7 @@ use wsduo_proto::{CloseCode, Closed, Message, MessagePart, Outgoing};
 use crate::error::Error;
 use crate::information::{Facts, MessageWebSocketInformation};
 use crate::io::driver::{Changed, Driver};
+use crate::io::tasks::{Half, Tasks};
 use crate::message_web_socket::{poll_receive, poll_receive_part};
 
 /// The receiving half of a socket; see [`MessageWebSocket::split`](crate::MessageWebSocket::split).
@@ -37,85 +37,12 @@ pub struct MessageSender<T> {
 struct Shared<T> {
     /// Held within a poll, never across a wait.
     driver: Mutex<Driver<T>>,
-    waiting: Arc<Waiting>,
-    /// Wakes all of `waiting`: what the driver gives to the transport and to its alarm, since either half may be the one
-    /// that has to go on.
-    waker: Waker,
+    tasks: Tasks,
     facts: Facts,
 }
 
-/// The tasks that wait for the connection.
-#[derive(Debug, Default)]
-struct Waiting {
-    /// How often tasks were woken. Changes with `wakers` locked.
-    wakes: AtomicU64,
-    wakers: Mutex<Wakers>,
-}
-
-#[derive(Debug, Default)]
-struct Wakers {
-    receiver: Option<Waker>,
-    senders: Vec<Waker>,
-}
-
-impl Waiting {
-    fn wakes(&self) -> u64 {
-        self.wakes.load(Ordering::Acquire)
-    }
-
-    /// `false`, and nothing is done, if tasks were woken since there were so many `wakes`.
-    fn register(&self, half: Half, waker: &Waker, wakes: u64) -> bool {
-        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.wakes() != wakes {
-            return false;
-        }
-        match half {
-            Half::Receiver => match &mut wakers.receiver {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            },
-            Half::Sender if wakers.senders.iter().any(|known| known.will_wake(waker)) => {}
-            Half::Sender => wakers.senders.push(waker.clone()),
-        }
-        true
-    }
-
-    /// Returns how often tasks had been woken before.
-    fn wake_those(&self, changed: Changed) -> u64 {
-        let (receiver, senders, wakes) = {
-            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
-            let receiver = if changed.for_receiver { wakers.receiver.take() } else { None };
-            let senders = if changed.for_senders { std::mem::take(&mut wakers.senders) } else { Vec::new() };
-            (receiver, senders, self.wakes.fetch_add(1, Ordering::AcqRel))
-        };
-        for waker in receiver.into_iter().chain(senders) {
-            waker.wake();
-        }
-        wakes
-    }
-}
-
-impl Wake for Waiting {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let _ = self.wake_those(Changed { for_receiver: true, for_senders: true });
-    }
-}
-
-/// Which half polls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Half {
-    Receiver,
-    Sender,
-}
-
 pub(crate) fn split<T>(driver: Driver<T>, facts: Facts) -> (MessageReceiver<T>, MessageSender<T>) {
-    let waiting = Arc::new(Waiting::default());
-    let waker = Waker::from(Arc::clone(&waiting));
-    let shared = Arc::new(Shared { driver: Mutex::new(driver), waiting, waker, facts });
+    let shared = Arc::new(Shared { driver: Mutex::new(driver), tasks: Tasks::default(), facts });
     (MessageReceiver { shared: Arc::clone(&shared), stream_ended: false }, MessageSender { shared })
 }
 
@@ -127,19 +54,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
         cx: &mut Context<'_>,
         operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
     ) -> Poll<R> {
-        let mut wakes = self.waiting.wakes();
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = operation(&mut driver, &mut Context::from_waker(&self.waker));
-        let changed = driver.take_changed();
-        drop(driver);
-        if (changed.for_receiver || changed.for_senders) && self.waiting.wake_those(changed) == wakes {
-            wakes += 1;
-        }
-        // Only who waits is remembered, and not if there may be something new already: then nobody else would tell.
-        if result.is_pending() && !self.waiting.register(half, cx.waker(), wakes) {
-            cx.waker().wake_by_ref();
-        }
-        result
+        self.tasks.poll(half, cx, |cx| {
+            let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = operation(&mut driver, cx);
+            (result, driver.take_changed())
+        })
     }
 
     fn with<R>(&self, operation: impl FnOnce(&mut Driver<T>) -> R) -> R {
@@ -189,7 +108,7 @@ impl<T> Drop for MessageReceiver<T> {
     fn drop(&mut self) {
         // Messages that nobody can receive would keep senders from seeing what comes behind them.
         self.shared.driver.lock().unwrap_or_else(PoisonError::into_inner).discard();
-        self.shared.waiting.wake_those(Changed { for_receiver: false, for_senders: true });
+        self.shared.tasks.wake(Changed { for_receiver: false, for_senders: true });
     }
 }
 
@@ -223,11 +142,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
     /// # Cancel safety
     /// Safe: dropped before the message is queued, nothing is sent; dropped later, any half goes on writing it.
     pub async fn send(&self, message: impl Into<Outgoing<'_>>) -> Result<(), Error> {
-        self.feed(message).await?;
+        self.queue(message.into()).await?;
         self.flush().await
     }
 
-    /// As [`MessageWebSocket::feed`](crate::MessageWebSocket::feed).
+    /// As [`MessageWebSocket::feed`](crate::MessageWebSocket::feed). A receiver that waits in another task writes what is
+    /// queued; without one, [`flush`](Self::flush) has to.
     ///
     /// # Errors
     /// As there.
@@ -235,7 +155,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
     /// # Cancel safety
     /// Safe: dropped before it returns, the message is not sent.
     pub async fn feed(&self, message: impl Into<Outgoing<'_>>) -> Result<(), Error> {
-        let mut message = Some(message.into());
+        self.queue(message.into()).await?;
+        self.shared.tasks.wake(Changed { for_receiver: true, for_senders: false });
+        Ok(())
+    }
+
+    async fn queue(&self, message: Outgoing<'_>) -> Result<(), Error> {
+        let mut message = Some(message);
         poll_fn(|cx| {
             self.shared.poll(Half::Sender, cx, |driver, cx| {
                 // Room and queueing under one lock, or another sender could take the room.

@@ -7,7 +7,7 @@ use wsduo::{
     MessageWebSocketControl, Request, RequestControl,
 };
 
-use crate::support::{pair, soon, text};
+use crate::support::{pair, pair_with, patient, soon, text};
 
 fn assert_send<T: Send>(_: &T) {}
 
@@ -134,4 +134,54 @@ async fn a_stream_tells_a_loss_once_and_then_ends() {
     let (mut receiver, _sender) = client.split();
     assert!(receiver.next().await.unwrap().is_err());
     assert!(receiver.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_and_a_sink_may_be_in_the_hands_of_two_tasks() {
+    let (socket, mut peer) = pair_with(&patient(), 1 << 10);
+    let (mut sink, stream) = StreamExt::split(socket);
+    let receiving =
+        tokio::spawn(async move { stream.take(2).map(|message| message.unwrap()).collect::<Vec<_>>().await });
+    tokio::task::yield_now().await;
+    // The second flush looks for input too, and must not take the receiver's place.
+    soon(sink.send(Message::from("one"))).await.unwrap();
+    soon(sink.send(Message::from("two"))).await.unwrap();
+    soon(peer.send("three")).await.unwrap();
+    soon(async { while peer.receive().await.unwrap() != Some(text("two")) {} }).await;
+    // More than fits: the sink waits while the stream is polled.
+    let sending = tokio::spawn(async move { sink.send(Message::from(vec![0; 10_000])).await });
+    tokio::task::yield_now().await;
+    soon(peer.send("four")).await.unwrap();
+    assert_eq!(soon(peer.receive()).await.unwrap().map(|message| message.len()), Some(10_000));
+    soon(sending).await.unwrap().unwrap();
+    assert_eq!(soon(receiving).await.unwrap(), [text("three"), text("four")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_a_sink_fails_if_what_was_sent_may_not_have_arrived() {
+    let (mut socket, peer) = pair();
+    soon(SinkExt::feed(&mut socket, text("lost"))).await.unwrap();
+    drop(peer);
+    assert!(soon(SinkExt::close(&mut socket)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_send_in_several_places_at_once() {
+    let (mut socket, mut peer) = pair_with(&patient().max_queued(10), 64);
+    let serving = tokio::spawn(async move {
+        socket
+            .run_async(async |_, replies| {
+                let all: futures_util::stream::FuturesUnordered<_> =
+                    (0..20_u8).map(|n| replies.send(vec![n; 100])).collect();
+                all.map(|sent| sent.unwrap()).collect::<Vec<()>>().await;
+                replies.close(CloseCode::NORMAL, "")
+            })
+            .await
+    });
+    soon(peer.send("go")).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(soon(peer.receive()).await.unwrap().map(|message| message.len()), Some(100));
+    }
+    assert_eq!(soon(peer.receive()).await.unwrap(), None);
+    assert!(soon(serving).await.unwrap().unwrap().clean);
 }
