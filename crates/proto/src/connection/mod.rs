@@ -290,7 +290,7 @@ impl Connection {
         self.output.lend_buffer(buffer);
     }
 
-    /// Takes the buffer of the queue back, if the queue is empty.
+    /// Takes the buffer of the queue back; what little may wait in it moves to memory of its own.
     #[inline]
     pub fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
         self.output.reclaim_buffer()
