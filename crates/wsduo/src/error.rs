@@ -26,7 +26,7 @@ pub enum ErrorKind {
     Busy,
     /// The host name could not be resolved.
     Resolve,
-    /// No connection to the host could be made.
+    /// No connection could be made, or it was lost before it was open.
     Connect,
     /// TLS could not be agreed, or the certificate was not accepted.
     Tls,

@@ -255,7 +255,8 @@ impl Incoming {
     /// A client that does not send a proper request gets an answer that says so, and an error comes out here.
     ///
     /// # Errors
-    /// [`ErrorKind::Tls`], [`ErrorKind::Handshake`] or [`ErrorKind::TimedOut`].
+    /// [`ErrorKind::Tls`], [`ErrorKind::Handshake`], [`ErrorKind::TimedOut`], or [`ErrorKind::Connect`] if the client is
+    /// gone.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
@@ -314,7 +315,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Waits for a request on any transport: the opening handshake of a server, up to the decision.
     ///
     /// # Errors
-    /// [`ErrorKind::Handshake`] or [`ErrorKind::TimedOut`]; the client was answered as far as there was something to answer.
+    /// [`ErrorKind::Handshake`] or [`ErrorKind::TimedOut`], and the client was answered as far as there was something to
+    /// answer; [`ErrorKind::Connect`] if it is gone.
     ///
     /// # Cancel safety
     /// Dropping the future drops the transport.
@@ -406,7 +408,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a subprotocol that was not offered or a header that cannot be set; the client gets
-    /// a 500 then. [`ErrorKind::Handshake`] if the response cannot be written, [`ErrorKind::TimedOut`] if
+    /// a 500 then. [`ErrorKind::Connect`] if the response cannot be written, [`ErrorKind::TimedOut`] if
     /// the client does not take it within the [send timeout](MessageWebSocketControl::send_timeout).
     ///
     /// # Cancel safety
@@ -458,7 +460,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
                 transport.flush().await
             };
             written.await.map_err(|error| {
-                Error::source(ErrorKind::Handshake, "the client was lost before it got the response", error)
+                Error::source(ErrorKind::Connect, "the client was lost before it got the response", error)
             })
         };
         match settings.config.send_timeout {
@@ -475,7 +477,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Refuses the request with an HTTP status, and ends the connection.
     ///
     /// # Errors
-    /// [`ErrorKind::Handshake`] if the client was gone before it got the answer.
+    /// [`ErrorKind::Connect`] if the client was gone before it got the answer.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.

@@ -80,7 +80,25 @@ async fn the_handler_can_close() {
     .await
     .unwrap();
     assert_eq!((closed.code.number(), closed.initiator, closed.clean), (4001, Initiator::Local, true));
-    assert_eq!(seen[0].as_deref(), Some("bye"));
+    assert_eq!(seen, [Some("bye".to_owned())]);
+    assert_eq!(handle.written(), wire::bytes("81 0a 'last words' 88 0a 0f a1 'asked to'"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_asynchronous_handler_can_close_and_is_not_called_again() {
+    let (mut socket, handle) = scripted_server(wire::from_client("81 03 'bye' 81 05 'cross' 88 02 0f a1"));
+    let mut seen = Vec::new();
+    let closed = soon(socket.run_async(async |message: Message, replies: &AsyncReplies<'_, _>| {
+        seen.push(message);
+        replies.send("last words").await?;
+        replies.close(CloseCode::new(4001), "asked to")?;
+        assert_eq!(kind(replies.send("too late").await), ErrorKind::Closed);
+        Ok(())
+    }))
+    .await
+    .unwrap();
+    assert_eq!((closed.code.number(), closed.initiator, closed.clean), (4001, Initiator::Local, true));
+    assert_eq!(seen, [text("bye")]);
     assert_eq!(handle.written(), wire::bytes("81 0a 'last words' 88 0a 0f a1 'asked to'"));
 }
 

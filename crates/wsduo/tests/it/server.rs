@@ -182,7 +182,7 @@ async fn a_client_that_is_gone_or_silent_is_told_apart() {
         }
         let begin = Instant::now();
         let result = soon(Request::from_transport(transport, &RequestControl::new())).await;
-        assert_eq!(kind(result), if ends { ErrorKind::Handshake } else { ErrorKind::TimedOut });
+        assert_eq!(kind(result), if ends { ErrorKind::Connect } else { ErrorKind::TimedOut });
         assert_eq!(begin.elapsed().as_secs(), if ends { 0 } else { 10 });
         assert!(handle.counts().is_dropped);
     }
@@ -348,8 +348,8 @@ async fn a_server_that_answers_strangely_is_told_as_what_it_is() {
         ),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", ErrorKind::Refused),
         ("HTTP/1.1 302 Found\r\nLocation: ws://elsewhere\r\n\r\n", ErrorKind::Refused),
-        ("HTTP/1.1 401", ErrorKind::Handshake),
-        ("", ErrorKind::Handshake),
+        ("HTTP/1.1 401", ErrorKind::Connect),
+        ("", ErrorKind::Connect),
     ] {
         let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("ws://{}/", tcp.local_addr().unwrap());
