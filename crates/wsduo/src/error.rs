@@ -30,7 +30,7 @@ pub enum ErrorKind {
     Connect,
     /// TLS could not be agreed, or the certificate was not accepted.
     Tls,
-    /// The opening handshake failed: not HTTP, a header missing or wrong, a limit passed, cut off.
+    /// The opening handshake failed: not HTTP, a header missing or wrong, a limit passed.
     Handshake,
     /// The server answered the opening handshake with another HTTP status; see [`Error::refusal`].
     Refused,

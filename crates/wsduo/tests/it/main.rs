@@ -10,6 +10,7 @@ mod deadlines;
 mod errors;
 mod faults;
 mod handler;
+mod held_back;
 mod memory;
 mod messages;
 mod parts;
