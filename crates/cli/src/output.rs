@@ -158,6 +158,7 @@ impl Output {
     }
 
     async fn event(&mut self, event: Value) -> io::Result<()> {
-        self.bytes(format!("{event}\n").as_bytes()).await
+        let line = terminal::harmless_json(&event.to_string()) + "\n";
+        self.bytes(line.as_bytes()).await
     }
 }

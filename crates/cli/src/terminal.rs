@@ -51,6 +51,21 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// JSON that a terminal only shows: the same values, with the characters escaped that JSON itself lets through.
+pub(crate) fn harmless_json(json: &str) -> String {
+    let mut harmless = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_dangerous(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(harmless, "\\u{unit:04x}");
+            }
+        } else {
+            harmless.push(c);
+        }
+    }
+    harmless
+}
+
 /// Whether a terminal does anything else with this character than to show it. Joiners are not: scripts and emoji need them.
 fn is_dangerous(c: char) -> bool {
     c.is_control()
@@ -182,6 +197,14 @@ mod tests {
         check("\x1b[2J\x07\r\u{9b}31m", r"\u{1b}[2J\u{7}\u{d}\u{9b}31m");
         check("\u{202e}txt.exe\u{2066}\u{feff}", r"\u{202e}txt.exe\u{2066}\u{feff}");
         check("\x7f\0", r"\u{7f}\u{0}");
+    }
+
+    #[test]
+    fn json_keeps_its_values_and_loses_its_teeth() {
+        let value = serde_json::json!({ "text": "\x1b[2J\u{9b}31m\u{202e}exe \u{e0041} 日本語" });
+        let json = harmless_json(&value.to_string());
+        assert!(!json.chars().any(is_dangerous), "{json}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
     }
 
     #[test]

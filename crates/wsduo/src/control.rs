@@ -70,15 +70,19 @@ macro_rules! common_settings {
             self.config(|config| config.max_queued = bytes)
         }
 
-        /// Send a ping when nothing was heard for so long (up to one and a half times that). `None`: never. Default 20 s.
+        /// Send a ping when nothing was heard for so long (up to one and a half times that). `None`, or zero: never.
+        /// Default 20 s.
         #[must_use]
         pub fn keepalive(self, interval: impl Into<Option<std::time::Duration>>) -> Self {
-            let interval = interval.into();
+            let interval = interval.into().filter(|interval| !interval.is_zero());
             self.config(|config| config.keepalive = interval)
         }
 
         /// How long the peer may be silent in the middle of a frame or with a ping unanswered. An idle connection never runs
         /// into it. `None`: for ever. Default 30 s.
+        ///
+        /// The clock is looked at seldom: the timeout is never early, and late by up to the keepalive interval, or by as much
+        /// again where it is shorter than that. The same goes for [`send_timeout`](Self::send_timeout).
         #[must_use]
         pub fn receive_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
             let timeout = timeout.into();

@@ -26,11 +26,11 @@ pub enum ErrorKind {
     Busy,
     /// The host name could not be resolved.
     Resolve,
-    /// No connection to the host could be made.
+    /// No connection could be made, or it was lost before it was open.
     Connect,
     /// TLS could not be agreed, or the certificate was not accepted.
     Tls,
-    /// The opening handshake was not one: not HTTP, a header missing or wrong, a limit passed.
+    /// The opening handshake failed: not HTTP, a header missing or wrong, a limit passed.
     Handshake,
     /// The server answered the opening handshake with another HTTP status; see [`Error::refusal`].
     Refused,

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use wsduo_proto::{CloseCode, Closed, Connection, Delivery, Event, Message, MessageRef, Outgoing};
@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::io::driver::Driver;
 use crate::io::keys::Keys;
 use crate::io::scratch;
-use crate::message_web_socket::{MessageWebSocket, poll_receive};
+use crate::io::tasks::{Half, Tasks};
+use crate::message_web_socket::{MessageWebSocket, check_between_messages, poll_receive};
 
 /// Where a handler of [`MessageWebSocket::run`] puts its replies.
 #[derive(Debug)]
@@ -31,8 +32,7 @@ impl Replies<'_> {
         Ok(self.connection.send(message.into(), &mut Keys)?)
     }
 
-    /// Begins the closing handshake, after all that is queued. The handler may be called for messages that arrive before
-    /// the peer's answer.
+    /// Begins the closing handshake, after all that is queued. The handler is not called any more.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a code that may not be sent or a reason over 123 bytes.
@@ -45,6 +45,8 @@ impl Replies<'_> {
 pub struct AsyncReplies<'a, T> {
     /// For one task alone: the lock is free whenever it is wanted.
     driver: &'a Mutex<&'a mut Driver<T>>,
+    /// A handler may wait in several places at once.
+    tasks: &'a Tasks,
 }
 
 impl<T> std::fmt::Debug for AsyncReplies<'_, T> {
@@ -64,8 +66,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncReplies<'_, T> {
     /// Safe: dropped before it returns, the message is not sent.
     pub async fn send(&self, message: impl Into<Outgoing<'_>>) -> Result<(), Error> {
         let message = message.into();
-        poll_fn(|cx| with(self.driver, |driver| driver.poll_room(cx))).await?;
+        poll_fn(|cx| poll(self.driver, self.tasks, Half::Sender, cx, Driver::poll_room)).await?;
         with(self.driver, |driver| driver.queue(message))
+    }
+
+    /// Begins the closing handshake, after all that is queued. The handler is not called any more.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) for a code that may not be sent or a reason over 123 bytes.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        with(self.driver, |driver| driver.begin_close(code, reason))
     }
 }
 
@@ -74,10 +84,27 @@ fn with<D, R>(driver: &Mutex<D>, f: impl FnOnce(&mut D) -> R) -> R {
     f(&mut driver.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+fn poll<T: AsyncRead + AsyncWrite + Unpin, R>(
+    driver: &Mutex<&mut Driver<T>>,
+    tasks: &Tasks,
+    half: Half,
+    cx: &mut Context<'_>,
+    operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
+) -> Poll<R> {
+    tasks.poll(half, cx, |cx| {
+        with(driver, |driver| {
+            let result = operation(driver, cx);
+            (result, driver.take_changed())
+        })
+    })
+}
+
 /// Why the inner loop of `run` stopped.
 enum Stop {
     /// Too much is queued.
     Full,
+    /// The handler closes.
+    Closing,
     Failed(Error),
 }
 
@@ -107,12 +134,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         F: FnMut(MessageRef<'_>, &mut Replies<'_>) -> Result<(), Error>,
     {
         let driver = &mut self.inner.driver;
+        check_between_messages(driver)?;
         loop {
             let stop = poll_fn(|cx| {
                 driver.poll_take(cx, Delivery::Whole, |connection, event| {
                     let Event::Message(message) = event else { return None };
                     match handler(message, &mut Replies { connection }) {
                         Err(error) => Some(Stop::Failed(error)),
+                        Ok(()) if !connection.is_open() => Some(Stop::Closing),
                         Ok(()) => connection.is_full().then_some(Stop::Full),
                     }
                 })
@@ -121,6 +150,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
             match stop {
                 None => return Ok(how_closed(driver)),
                 Some(Stop::Failed(error)) => return Err(error),
+                Some(Stop::Closing) => driver.discard(),
                 Some(Stop::Full) => {
                     // If it cannot be written, `poll_take` will find out why.
                     let _ = poll_fn(|cx| driver.poll_flush(cx)).await;
@@ -157,16 +187,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         F: AsyncFnMut(Message, &AsyncReplies<'_, T>) -> Result<(), Error>,
     {
         let driver = Mutex::new(&mut self.inner.driver);
-        let replies = AsyncReplies { driver: &driver };
-        while let Some(message) = poll_fn(|cx| with(&driver, |driver| poll_receive(driver, cx))).await? {
+        let tasks = Tasks::default();
+        let replies = AsyncReplies { driver: &driver, tasks: &tasks };
+        while let Some(message) =
+            poll_fn(|cx| poll(&driver, &tasks, Half::Receiver, cx, poll_receive)).await?
+        {
             let mut handling = pin!(handler(message, &replies));
             poll_fn(|cx| match handling.as_mut().poll(cx) {
                 Poll::Ready(result) => Poll::Ready(result),
-                Poll::Pending => {
-                    // The task is about to sleep: nothing may stay behind.
-                    with(&driver, |driver| driver.poll_tend(cx));
+                // The task is about to sleep: nothing may stay behind.
+                Poll::Pending => poll(&driver, &tasks, Half::Receiver, cx, |driver, cx| {
+                    driver.poll_tend(cx);
                     Poll::Pending
-                }
+                }),
             })
             .await?;
         }

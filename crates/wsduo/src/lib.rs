@@ -50,9 +50,11 @@
 //! * Every `async fn` may be dropped at any time: nothing is lost, torn or sent twice.
 //! * A clean end is `Ok(None)`, of a stream its end; a lost connection is an error.
 //! * While any operation of a socket waits, pings are answered, the keepalive goes on and deadlines hold. There is no task
-//!   behind a socket: while nothing is called, nothing happens.
+//!   behind a socket: while nothing is called, nothing happens. While only a sender waits, messages are read ahead to find
+//!   what is behind them, up to 64 KiB.
 //! * Memory follows the bytes that arrived, within the limits of [`MessageWebSocketControl`].
-//! * It runs on [tokio](https://docs.rs/tokio) with its time driver enabled, as `#[tokio::main]` has it.
+//! * It runs on [tokio](https://docs.rs/tokio) with its time driver enabled, as `#[tokio::main]` has it. Without one,
+//!   whatever needs a timer panics, as tokio's own timers do.
 //!
 //! # Features
 //!

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use crate::control::MessageWebSocketControl;
 use crate::error::{Error, ErrorKind};
 use crate::information::{Facts, MessageWebSocketInformation};
 use crate::io::driver::Driver;
+use crate::io::tasks::{Half, Tasks};
 use crate::io::transport::Transport;
 use crate::parts::{MessageReader, MessageWriter};
 use crate::split::{self, MessageReceiver, MessageSender};
@@ -57,6 +58,8 @@ pub struct MessageWebSocket<T = Transport> {
 pub(crate) struct Inner<T> {
     pub(crate) driver: Driver<T>,
     pub(crate) facts: Facts,
+    /// The tasks that use the socket as a stream and as a sink: these may be two.
+    tasks: Option<Box<Tasks>>,
     /// The stream has told of its end.
     stream_ended: bool,
 }
@@ -83,7 +86,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         behind_handshake: Vec<u8>,
     ) -> Self {
         let driver = Driver::new(transport, role, config, behind_handshake);
-        Self { inner: Box::new(Inner { driver, facts, stream_ended: false }) }
+        Self { inner: Box::new(Inner { driver, facts, tasks: None, stream_ended: false }) }
     }
 
     /// Waits for the next message and returns it whole.
@@ -187,24 +190,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         MessageWriter::new(self, message_type)
     }
 
-    /// Sends a ping and waits for the answer: the round-trip time.
+    /// Sends a ping and waits for the answer: the round-trip time. If a ping is under way already, waits for its answer.
     ///
     /// Messages that arrive before the answer are kept for [`receive`](Self::receive).
     ///
     /// # Errors
-    /// As [`send`](Self::send); [`ErrorKind::TimedOut`] without an answer within the receive timeout; [`ErrorKind::Busy`]
+    /// As [`send`](Self::send); [`ErrorKind::TimedOut`] if nothing at all is heard within the receive
+    /// timeout; [`ErrorKind::Busy`]
     /// if more than 64 KiB of messages come before the answer: receive them first.
     ///
     /// # Cancel safety
     /// Safe: the ping may have been sent, and its answer will be taken note of.
     pub async fn ping(&mut self) -> Result<Duration, Error> {
         let number = self.inner.driver.queue_ping()?;
-        poll_fn(|cx| self.inner.driver.poll_pong(cx, number)).await
+        poll_fn(|cx| self.inner.driver.poll_pong(cx, number, false)).await
     }
 
     /// Closes the connection: sends a close frame after all that is queued and waits for the peer's (RFC 6455 §7).
     ///
-    /// Messages that arrive meanwhile are dropped. If the connection is closed already, tells how it was closed. Takes no
+    /// Messages that arrive meanwhile are dropped; those that had arrived can still be received. If the connection is closed already, tells how it was closed. Takes no
     /// longer than [`close_timeout`](MessageWebSocketControl::close_timeout); whether the peer answered is told by
     /// [`Closed::clean`].
     ///
@@ -238,16 +242,26 @@ pub(crate) fn poll_receive<T: AsyncRead + AsyncWrite + Unpin>(
     driver: &mut Driver<T>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<Message>, Error>> {
-    if driver.is_in_parts() {
-        return Poll::Ready(Err(Error::text(
-            ErrorKind::Misuse,
-            "the message under way is being received in parts; receive them to the end before the next message",
-        )));
-    }
+    check_between_messages(driver)?;
     driver.poll_take(cx, Delivery::Whole, |_, event| match event {
         Event::Message(message) => Some(message.into_owned()),
         _ => None,
     })
+}
+
+/// # Errors
+/// [`ErrorKind::Misuse`] if the message under way cannot be received whole.
+#[inline]
+pub(crate) fn check_between_messages<T: AsyncRead + AsyncWrite + Unpin>(
+    driver: &Driver<T>,
+) -> Result<(), Error> {
+    if driver.is_in_parts() {
+        return Err(Error::text(
+            ErrorKind::Misuse,
+            "the message under way is being received in parts; receive them to the end before the next message",
+        ));
+    }
+    Ok(())
 }
 
 pub(crate) fn poll_receive_part<T: AsyncRead + AsyncWrite + Unpin>(
@@ -267,6 +281,19 @@ pub(crate) fn poll_receive_part<T: AsyncRead + AsyncWrite + Unpin>(
     })
 }
 
+impl<T: AsyncRead + AsyncWrite + Unpin> Inner<T> {
+    /// Polls for the stream or for the sink, which may be in the hands of different tasks.
+    fn poll_half<R>(
+        &mut self,
+        half: Half,
+        cx: &mut Context<'_>,
+        operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        let Self { driver, tasks, .. } = self;
+        tasks.get_or_insert_default().drive(driver, half, cx, operation)
+    }
+}
+
 /// The messages, then an error if the connection was not closed cleanly, then the end.
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageWebSocket<T> {
     type Item = Result<Message, Error>;
@@ -275,7 +302,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageWebSocket<T> {
         if self.inner.stream_ended {
             return Poll::Ready(None);
         }
-        self.poll_receive(cx).map(|result| {
+        self.inner.poll_half(Half::Receiver, cx, poll_receive).map(|result| {
             self.inner.stream_ended = !matches!(result, Ok(Some(_)));
             result.transpose()
         })
@@ -288,12 +315,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> FusedStream for MessageWebSocket<T> {
     }
 }
 
-/// Closing the sink closes the connection with [`CloseCode::NORMAL`].
+/// Closing the sink closes the connection with [`CloseCode::NORMAL`], and fails unless the end is clean: what was sent may
+/// not have arrived then.
 impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for MessageWebSocket<T> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.driver.poll_room(cx)
+        self.inner.poll_half(Half::Sender, cx, Driver::poll_room)
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
@@ -301,10 +329,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Sink<Message> for MessageWebSocket<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.driver.poll_flush(cx)
+        self.inner.poll_half(Half::Sender, cx, Driver::poll_flush)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner.driver.poll_close(cx, CloseCode::NORMAL, "").map_ok(|_| ())
+        self.inner.poll_half(Half::Sender, cx, |driver, cx| {
+            ready!(driver.poll_close(cx, CloseCode::NORMAL, ""))?;
+            Poll::Ready(driver.outcome())
+        })
     }
 }

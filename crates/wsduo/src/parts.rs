@@ -110,7 +110,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, T> {
     /// character.
     ///
     /// # Cancel safety
-    /// Safe: once it has been polled the message may be ended, and is so after a second call.
+    /// Safe: once it has been polled the message is ended, and leaves with the next operation if it has not yet.
     pub async fn finish(mut self) -> Result<(), Error> {
         std::future::poll_fn(|cx| self.poll_finish(cx)).await
     }
@@ -118,7 +118,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, T> {
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let driver = &mut self.socket.inner.driver;
         if !self.finished {
-            ready!(driver.poll_room(cx))?;
+            // Without waiting for room, or whoever drops the future could not tell whether the message is ended.
             driver.queue_part(self.message_type, &[], true)?;
             self.finished = true;
         }

@@ -257,7 +257,8 @@ impl Incoming {
     /// A client that does not send a proper request gets an answer that says so, and an error comes out here.
     ///
     /// # Errors
-    /// [`ErrorKind::Tls`], [`ErrorKind::Handshake`] or [`ErrorKind::TimedOut`].
+    /// [`ErrorKind::Tls`], [`ErrorKind::Handshake`], [`ErrorKind::TimedOut`], or [`ErrorKind::Connect`] if the client is
+    /// gone.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
@@ -316,7 +317,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Waits for a request on any transport: the opening handshake of a server, up to the decision.
     ///
     /// # Errors
-    /// [`ErrorKind::Handshake`] or [`ErrorKind::TimedOut`]; the client was answered as far as there was something to answer.
+    /// [`ErrorKind::Handshake`] or [`ErrorKind::TimedOut`], and the client was answered as far as there was something to
+    /// answer; [`ErrorKind::Connect`] if it is gone.
     ///
     /// # Cancel safety
     /// Dropping the future drops the transport.
@@ -408,14 +410,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a subprotocol that was not offered or a header that cannot be set; the client gets
-    /// a 500 then. [`ErrorKind::Handshake`] if the response cannot be written.
+    /// a 500 then. [`ErrorKind::Connect`] if the response cannot be written, [`ErrorKind::TimedOut`] if
+    /// the client does not take it within the [send timeout](MessageWebSocketControl::send_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
     pub fn accept_message(
         self,
         control: &MessageWebSocketControl,
-    ) -> impl Future<Output = Result<MessageWebSocket<T>, Error>> {
+    ) -> impl Future<Output = Result<MessageWebSocket<T>, Error>> + use<T> {
         let settings = Arc::clone(&control.settings);
         Box::pin(async move { self.accept(&settings).await })
     }
@@ -449,7 +452,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         let subprotocol = subprotocol.or_else(|| {
             settings.subprotocols.iter().find(|name| request.subprotocols.contains(name)).cloned()
         });
-        headers.extend(settings.headers.clone());
+        for (name, value) in &settings.headers {
+            headers.append(name, value.clone());
+        }
         let response = match invalid.map_or_else(|| settings.check(), Err) {
             Ok(()) => {
                 request.accept(subprotocol.as_deref(), None, &headers).map_err(io_handshake::handshake_error)
@@ -466,13 +471,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             }
         };
         drop((request, headers));
-        let written = async {
-            transport.write_all(&response).await?;
-            transport.flush().await
+        let answering = async {
+            let written = async {
+                transport.write_all(&response).await?;
+                transport.flush().await
+            };
+            written.await.map_err(|error| {
+                Error::source(ErrorKind::Connect, "the client was lost before it got the response", error)
+            })
         };
-        written.await.map_err(|error| {
-            Error::source(ErrorKind::Handshake, "the client was lost before it got the response", error)
-        })?;
+        match settings.config.send_timeout {
+            Some(timeout) => deadline(timeout, answering).await?,
+            None => answering.await?,
+        }
         if subprotocol.is_some() || tls.is_some() {
             facts.agreed = Some(Arc::new(Agreed { subprotocol, response: None, tls }));
         }
@@ -483,7 +494,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Refuses the request with an HTTP status, and ends the connection.
     ///
     /// # Errors
-    /// [`ErrorKind::Handshake`] if the client was gone before it got the answer.
+    /// [`ErrorKind::Connect`] if the client was gone before it got the answer.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -13,11 +13,13 @@ use wsduo_proto::{CloseCode, Closed, Message, MessagePart, Outgoing};
 use crate::error::Error;
 use crate::information::{Facts, MessageWebSocketInformation};
 use crate::io::driver::{Changed, Driver};
+use crate::io::tasks::{Half, Tasks};
 use crate::message_web_socket::{poll_receive, poll_receive_part};
 
 /// The receiving half of a socket; see [`MessageWebSocket::split`](crate::MessageWebSocket::split).
 ///
-/// The connection stays open until this half and all senders are dropped.
+/// The connection stays open until this half and all senders are dropped. Once this half is dropped, messages that arrive
+/// are dropped too.
 #[derive(Debug)]
 pub struct MessageReceiver<T> {
     shared: Arc<Shared<T>>,
@@ -35,64 +37,8 @@ pub struct MessageSender<T> {
 pub(crate) struct Shared<T> {
     /// Held within a poll, never across a wait.
     driver: Mutex<Driver<T>>,
-    waiting: Arc<Waiting>,
-    /// Wakes all of `waiting`: what the driver gives to the transport and to its alarm, since either half may be the one
-    /// that has to go on.
-    waker: Waker,
+    tasks: Tasks,
     facts: Facts,
-}
-
-/// The tasks that wait for the connection.
-#[derive(Debug, Default)]
-struct Waiting(Mutex<Wakers>);
-
-#[derive(Debug, Default)]
-struct Wakers {
-    receiver: Option<Waker>,
-    senders: Vec<Waker>,
-}
-
-impl Waiting {
-    fn register(&self, half: Half, waker: &Waker) {
-        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match half {
-            Half::Receiver => match &mut wakers.receiver {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            },
-            Half::Sender if wakers.senders.iter().any(|known| known.will_wake(waker)) => {}
-            Half::Sender => wakers.senders.push(waker.clone()),
-        }
-    }
-
-    fn wake_those(&self, changed: Changed) {
-        let (receiver, senders) = {
-            let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let receiver = if changed.for_receiver { wakers.receiver.take() } else { None };
-            let senders = if changed.for_senders { std::mem::take(&mut wakers.senders) } else { Vec::new() };
-            (receiver, senders)
-        };
-        for waker in receiver.into_iter().chain(senders) {
-            waker.wake();
-        }
-    }
-}
-
-impl Wake for Waiting {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_those(Changed { for_receiver: true, for_senders: true });
-    }
-}
-
-/// Which half polls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Half {
-    Receiver,
-    Sender,
 }
 
 pub(crate) fn split<T>(driver: Driver<T>, facts: Facts) -> (MessageReceiver<T>, MessageSender<T>) {
@@ -102,9 +48,7 @@ pub(crate) fn split<T>(driver: Driver<T>, facts: Facts) -> (MessageReceiver<T>, 
 
 impl<T> Shared<T> {
     pub(crate) fn new(driver: Driver<T>, facts: Facts) -> Arc<Self> {
-        let waiting = Arc::new(Waiting::default());
-        let waker = Waker::from(Arc::clone(&waiting));
-        Arc::new(Self { driver: Mutex::new(driver), waiting, waker, facts })
+        Arc::new(Self { driver: Mutex::new(driver), tasks: Tasks::default(), facts })
     }
 }
 
@@ -116,16 +60,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
         cx: &mut Context<'_>,
         operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
     ) -> Poll<R> {
-        // Before anything is polled, or a wake-up could come too early and find nobody.
-        self.waiting.register(half, cx.waker());
-        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = operation(&mut driver, &mut Context::from_waker(&self.waker));
-        let changed = driver.take_changed();
-        drop(driver);
-        if changed.for_receiver || changed.for_senders {
-            self.waiting.wake_those(changed);
-        }
-        result
+        self.tasks.poll(half, cx, |cx| {
+            let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = operation(&mut driver, cx);
+            (result, driver.take_changed())
+        })
     }
 
     pub(crate) fn with<R>(&self, operation: impl FnOnce(&mut Driver<T>) -> R) -> R {
@@ -171,6 +110,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageReceiver<T> {
     }
 }
 
+impl<T> Drop for MessageReceiver<T> {
+    fn drop(&mut self) {
+        // Messages that nobody can receive would keep senders from seeing what comes behind them.
+        self.shared.driver.lock().unwrap_or_else(PoisonError::into_inner).discard();
+        self.shared.tasks.wake(Changed { for_receiver: false, for_senders: true });
+    }
+}
+
 /// As the stream of [`MessageWebSocket`](crate::MessageWebSocket).
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageReceiver<T> {
     type Item = Result<Message, Error>;
@@ -201,11 +148,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
     /// # Cancel safety
     /// Safe: dropped before the message is queued, nothing is sent; dropped later, any half goes on writing it.
     pub async fn send(&self, message: impl Into<Outgoing<'_>>) -> Result<(), Error> {
-        self.feed(message).await?;
+        self.queue(message.into()).await?;
         self.flush().await
     }
 
-    /// As [`MessageWebSocket::feed`](crate::MessageWebSocket::feed).
+    /// As [`MessageWebSocket::feed`](crate::MessageWebSocket::feed). A receiver that waits in another task writes what is
+    /// queued; without one, [`flush`](Self::flush) has to.
     ///
     /// # Errors
     /// As there.
@@ -213,7 +161,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
     /// # Cancel safety
     /// Safe: dropped before it returns, the message is not sent.
     pub async fn feed(&self, message: impl Into<Outgoing<'_>>) -> Result<(), Error> {
-        let mut message = Some(message.into());
+        self.queue(message.into()).await?;
+        self.shared.tasks.wake(Changed { for_receiver: true, for_senders: false });
+        Ok(())
+    }
+
+    async fn queue(&self, message: Outgoing<'_>) -> Result<(), Error> {
+        let mut message = Some(message);
         poll_fn(|cx| {
             self.shared.poll(Half::Sender, cx, |driver, cx| {
                 // Room and queueing under one lock, or another sender could take the room.
@@ -236,19 +190,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
         poll_fn(|cx| self.shared.poll(Half::Sender, cx, Driver::poll_flush)).await
     }
 
-    /// As [`MessageWebSocket::ping`](crate::MessageWebSocket::ping).
+    /// As [`MessageWebSocket::ping`](crate::MessageWebSocket::ping), but where many messages come before the answer, waits
+    /// for the receiver to take them.
     ///
     /// # Errors
-    /// As there.
+    /// As there, without [`ErrorKind::Busy`](crate::ErrorKind::Busy).
     ///
     /// # Cancel safety
     /// Safe: the ping may have been sent, and its answer will be taken note of.
     pub async fn ping(&self) -> Result<Duration, Error> {
         let number = self.shared.with(Driver::queue_ping)?;
-        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_pong(cx, number))).await
+        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_pong(cx, number, true)))
+            .await
     }
 
-    /// As [`MessageWebSocket::close`](crate::MessageWebSocket::close). The receiver gets what came before, then `None`.
+    /// As [`MessageWebSocket::close`](crate::MessageWebSocket::close). The receiver gets what had arrived before, then `None`.
     ///
     /// # Errors
     /// As there.

@@ -12,7 +12,8 @@ use wsduo_proto::{CloseCode, Closed};
 use crate::error::Error;
 use crate::information::{Facts, StreamWebSocketInformation};
 use crate::io::driver::Driver;
-use crate::split::{Half, Shared};
+use crate::io::tasks::Half;
+use crate::split::Shared;
 use crate::stream_web_socket::{Reading, Writing};
 
 /// The reading half of a stream; see [`StreamWebSocket::split`](crate::StreamWebSocket::split).
@@ -86,8 +87,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> StreamWriter<T> {
     /// # Cancel safety
     /// Safe: the closing handshake has begun, and either half goes on with it.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error> {
-        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_close(cx, code, reason)))
-            .await
+        poll_fn(|cx| {
+            self.shared.poll(Half::Sender, cx, |driver, cx| {
+                driver.begin_close(code, reason)?;
+                driver.poll_close(cx, code, reason)
+            })
+        })
+        .await
     }
 
     /// What is known of the connection.

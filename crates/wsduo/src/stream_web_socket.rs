@@ -12,6 +12,7 @@ use wsduo_proto::{CloseCode, Closed, MessageType, Outgoing};
 use crate::error::{Error, ErrorKind};
 use crate::information::{Facts, StreamWebSocketInformation};
 use crate::io::driver::Driver;
+use crate::io::tasks::{Half, Tasks};
 use crate::io::transport::Transport;
 use crate::message_web_socket::{Inner, MessageWebSocket};
 use crate::stream_control::{Framing, StreamWebSocketControl, Style};
@@ -76,6 +77,8 @@ pub struct StreamWebSocket<T = Transport> {
 #[derive(Debug)]
 struct StreamInner<T> {
     driver: Driver<T>,
+    /// Reader and writer may be in the hands of different tasks.
+    tasks: Tasks,
     facts: Facts,
     reading: Reading,
     writing: Writing,
@@ -100,7 +103,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> StreamWebSocket<T> {
         let Inner { mut driver, facts, .. } = *socket.inner;
         driver.begin_stream();
         let (reading, writing) = (Reading::new(style), Writing::new(style));
-        Self { inner: Box::new(StreamInner { driver, facts, reading, writing }) }
+        Self { inner: Box::new(StreamInner { driver, tasks: Tasks::default(), facts, reading, writing }) }
     }
 
     /// Closes the connection: sends a close frame after all that is queued and waits for the peer's (RFC 6455 §7).
@@ -116,6 +119,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> StreamWebSocket<T> {
     /// Safe: the closing handshake has begun, and the next `close`, `shutdown` or read goes on with it.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<Closed, Error> {
         let StreamInner { driver, reading, .. } = &mut *self.inner;
+        driver.begin_close(code, reason)?;
         let closed = poll_fn(|cx| driver.poll_close(cx, code, reason)).await?;
         reading.drop_chunk();
         Ok(closed)
@@ -133,7 +137,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> StreamWebSocket<T> {
 
     /// Splits the stream into a reader and a writer, for two tasks.
     pub fn split(self) -> (StreamReader<T>, StreamWriter<T>) {
-        let StreamInner { driver, facts, reading, writing } = *self.inner;
+        let StreamInner { driver, facts, reading, writing, .. } = *self.inner;
         stream_split::split(driver, facts, reading, writing)
     }
 }
@@ -144,15 +148,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for StreamWebSocket<T> {
         cx: &mut Context<'_>,
         room: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let StreamInner { driver, reading, .. } = &mut *self.inner;
-        reading.poll_read(room, |room, refuse_text| driver.poll_payload(cx, room, refuse_text))
+        let StreamInner { driver, tasks, reading, .. } = &mut *self.inner;
+        reading.poll_read(room, |room, refuse_text| {
+            tasks.drive(driver, Half::Receiver, cx, |driver, cx| driver.poll_payload(cx, room, refuse_text))
+        })
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for StreamWebSocket<T> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let StreamInner { driver, reading, .. } = &mut *self.get_mut().inner;
-        reading.poll_fill_buf(|room, refuse_text| driver.poll_payload(cx, room, refuse_text))
+        let StreamInner { driver, tasks, reading, .. } = &mut *self.get_mut().inner;
+        reading.poll_fill_buf(|room, refuse_text| {
+            tasks.drive(driver, Half::Receiver, cx, |driver, cx| driver.poll_payload(cx, room, refuse_text))
+        })
     }
 
     fn consume(mut self: Pin<&mut Self>, n: usize) {
@@ -162,18 +170,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for StreamWebSocket<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for StreamWebSocket<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let StreamInner { driver, writing, .. } = &mut *self.inner;
-        writing.poll_write(driver, cx, bytes).map_err(Into::into)
+        let StreamInner { driver, tasks, writing, .. } = &mut *self.inner;
+        let written =
+            tasks.drive(driver, Half::Sender, cx, |driver, cx| writing.poll_write(driver, cx, bytes));
+        written.map_err(Into::into)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let StreamInner { driver, writing, .. } = &mut *self.inner;
-        writing.poll_flush(driver, cx).map_err(Into::into)
+        let StreamInner { driver, tasks, writing, .. } = &mut *self.inner;
+        let flushed = tasks.drive(driver, Half::Sender, cx, |driver, cx| writing.poll_flush(driver, cx));
+        flushed.map_err(Into::into)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let StreamInner { driver, writing, .. } = &mut *self.inner;
-        writing.poll_shutdown(driver, cx).map_err(Into::into)
+        let StreamInner { driver, tasks, writing, .. } = &mut *self.inner;
+        let ended = tasks.drive(driver, Half::Sender, cx, |driver, cx| writing.poll_shutdown(driver, cx));
+        ended.map_err(Into::into)
     }
 }
 

@@ -109,7 +109,11 @@ fn a_server_that_is_not_one_is_7() {
     check(&[&responder(b"SSH-2.0-OpenSSH_9.2\r\n")], b"", 7, "SSH");
     let ended = check(&[&responder(b"\x1b[31mgarbage\r\n\r\n")], b"", 7, "where HTTP/1.1 was expected");
     assert!(!ended.stderr.contains('\x1b'), "{ended:?}");
-    check(&[&responder(b"")], b"", 7, "before the opening handshake");
+}
+
+#[test]
+fn a_server_that_hangs_up_is_4() {
+    check(&[&responder(b"")], b"", 4, "before the opening handshake");
 }
 
 #[test]

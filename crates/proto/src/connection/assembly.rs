@@ -88,8 +88,16 @@ impl Assembly {
         });
     }
 
-    /// The limits on a message that is delivered whole.
+    /// The limits on a message that is delivered whole; one of which parts were handed out has none.
     pub(super) fn check_limits(&self, config: &Config) -> Result<(), ProtocolError> {
+        if self.in_parts {
+            return Ok(());
+        }
+        if let Some(frame) =
+            self.frame.as_ref().filter(|frame| frame.remaining > config.max_frame_size as u64)
+        {
+            return Err(ProtocolError::FrameTooLarge { len: frame.remaining, max: config.max_frame_size });
+        }
         if self.announced > config.max_message_size as u64 {
             return Err(ProtocolError::MessageTooLarge { len: self.announced, max: config.max_message_size });
         }

@@ -58,6 +58,8 @@ pub struct Connection {
     timer: Timer,
     messages_received: u64,
     messages_sent: u64,
+    /// The transport took bytes that it has not passed on.
+    is_held_back: bool,
 }
 
 /// Control frames that wait to be queued.
@@ -146,6 +148,7 @@ impl Connection {
             timer: Timer::new(now),
             messages_received: 0,
             messages_sent: 0,
+            is_held_back: false,
         }
     }
 
@@ -228,7 +231,7 @@ impl Connection {
     ///
     /// Without a closing handshake that makes the end abnormal: 1006 (§7.1.5).
     pub fn receive_end(&mut self) {
-        let unsent = self.has_output();
+        let unsent = self.has_output() || self.is_held_back;
         match &mut self.closed {
             // The close frame that answers theirs did not leave, so the closing handshake was not completed.
             Some(closed) if unsent => closed.clean = false,
@@ -287,10 +290,23 @@ impl Connection {
         self.output.lend_buffer(buffer);
     }
 
-    /// Takes the buffer of the queue back, if the queue is empty.
+    /// Takes the buffer of the queue back; what little may wait in it moves to memory of its own.
     #[inline]
     pub fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
         self.output.reclaim_buffer()
+    }
+
+    /// Notes whether the transport holds back bytes that it took, as TLS does while TCP is blocked. They count as not
+    /// written where it matters: for deadlines, and for whether the end is clean.
+    #[inline]
+    pub fn set_held_back(&mut self, is_held_back: bool) {
+        self.is_held_back = is_held_back;
+    }
+
+    /// Whether the transport holds back bytes that it took.
+    #[inline]
+    pub fn is_held_back(&self) -> bool {
+        self.is_held_back
     }
 
     /// Notes that the transport took bytes, so that it is not suspected to be stuck.
@@ -315,7 +331,7 @@ impl Connection {
     fn waiting(&self) -> Waiting {
         Waiting {
             frame: self.message.as_ref().is_some_and(|message| message.frame.is_some()),
-            output: self.has_output(),
+            output: self.has_output() || self.is_held_back,
             written: self.output.written(),
             open: self.state == State::Open,
         }

@@ -11,6 +11,9 @@ use crate::frame::{Header, MaskingKey, Opcode};
 /// Payloads of at least this many bytes are queued by reference where they are owned and need no mask.
 const BY_REFERENCE: usize = 8 << 10;
 
+/// A buffer up to this size may stay where something is queued.
+const WORTH_RECLAIMING: usize = 16 << 10;
+
 /// How far bytes already sent may pile up in front before they are removed.
 const COMPACT: usize = 64 << 10;
 
@@ -179,8 +182,22 @@ impl Output {
         }
     }
 
+    /// Takes the buffer back, unless it is hardly larger than what it holds: that moves to memory of its own size, so
+    /// that a peer that reads nothing does not keep a large buffer here.
     pub(super) fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
-        (self.is_empty() && self.near.capacity() > 0).then(|| std::mem::take(&mut self.near))
+        if self.near.capacity() <= WORTH_RECLAIMING.max(2 * (self.near.len() - self.sent)) && !self.is_empty()
+        {
+            return None;
+        }
+        if self.near.capacity() == 0 {
+            return None;
+        }
+        let rest = self.near[self.sent..].to_vec();
+        for (position, _) in self.far.iter_mut().flat_map(|far| far.iter_mut()) {
+            *position -= self.sent;
+        }
+        self.sent = 0;
+        Some(std::mem::replace(&mut self.near, rest))
     }
 
     /// Forgets all that was not written: the transport is gone.
@@ -222,7 +239,7 @@ mod tests {
         let filled = output.gather(&mut slices);
         let mut bytes = Vec::new();
         for slice in &slices[..filled] {
-            bytes.extend_from_slice(&slice[..slice.len().min(limit - bytes.len())]);
+            bytes.extend_from_slice(&slice[..slice.len().min(limit.saturating_sub(bytes.len()))]);
         }
         bytes
     }
@@ -271,6 +288,17 @@ mod tests {
         assert!(output.is_empty());
         output.advance(1);
         assert_eq!(output.len(), 0);
+    }
+
+    #[test]
+    fn a_large_buffer_does_not_stay_with_the_little_that_waits() {
+        let (mut output, expected) = mixed();
+        output.near.reserve(1 << 20);
+        output.advance(3);
+        assert!(output.reclaim_buffer().is_some_and(|buffer| buffer.capacity() >= 1 << 20));
+        assert!(output.near.capacity() < 100, "{} bytes", output.near.capacity());
+        assert!(gathered(&output, usize::MAX) == expected[3..]);
+        assert!(output.reclaim_buffer().is_none());
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Connection {
     /// # Errors
     /// [`CommandError::Closing`] after a close frame, [`CommandError::MessageUnfinished`] between the parts of another
     /// message. Nothing is queued then.
-    #[inline]
+    #[inline(always)] // measured: a call here costs a quarter of sending a small message
     pub fn send(&mut self, message: Outgoing<'_>, keys: &mut impl MaskingKeys) -> Result<(), CommandError> {
         if self.state != State::Open || self.unfinished.is_some() {
             return Err(self.why_not());

@@ -1,8 +1,8 @@
 //! Keepalive and deadlines, with time as an argument.
 //!
-//! Traffic does not touch the clock. It leaves a mark, and the next look at the clock sees the mark: so silence
-//! is measured from the look after the last byte, which makes each timeout up to half a keepalive interval late
-//! and never early.
+//! Traffic does not touch the clock. It leaves a mark, and the next look at the clock sees the mark: so silence is
+//! measured from the look after the last byte. That makes a timeout never early, and late by no more than the time
+//! between two looks: the keepalive interval, or the timeout itself where that is shorter.
 
 use std::time::{Duration, Instant};
 
@@ -42,8 +42,11 @@ pub(super) struct Timer {
     /// Bytes came in, or went out, since the last look.
     heard: bool,
     wrote: bool,
-    /// Whether output was waiting at the last look.
+    /// Whether a frame had begun, or output was waiting, at the last look.
+    frame_waited: bool,
     output_waited: bool,
+    /// The next look is so far off that what begins to wait now might time out before it.
+    is_far_off: bool,
     /// The look, or the ping, that last saw input; the look that last saw progress of the output.
     heard_at: Instant,
     wrote_at: Instant,
@@ -91,7 +94,9 @@ impl Timer {
         Self {
             heard: true,
             wrote: false,
+            frame_waited: false,
             output_waited: false,
+            is_far_off: false,
             heard_at: now,
             wrote_at: now,
             ping: None,
@@ -119,7 +124,9 @@ impl Timer {
         if self.next.is_some() {
             // These times begin with what was written, and the last look did not see it.
             return self.unanswered.as_ref().is_some_and(|ping| ping.is_just_written(waiting))
-                || (self.ended && !waiting.output);
+                || (self.ended && !waiting.output)
+                || (self.is_far_off
+                    && ((waiting.frame && !self.frame_waited) || (waiting.output && !self.output_waited)));
         }
         matches!(self.closing, Closing::Within(_))
             || (waiting.open && config.keepalive.is_some())
@@ -195,6 +202,7 @@ impl Timer {
             ping.since = now;
         }
         self.output_waited = waiting.output;
+        self.frame_waited = waiting.frame;
 
         let due = self.due(now, waiting, config);
         // The last byte may have come just now, or the answer to the ping may come: look again before a whole
@@ -204,6 +212,10 @@ impl Timer {
             .filter(|_| waiting.open && (heard || self.unanswered.is_some()))
             .map(|interval| now + interval.min(FOR_EVER) / 2);
         self.next = self.earliest(waiting, config).into_iter().chain(soon).min();
+        let shortest = config.receive_timeout.into_iter().chain(config.send_timeout).min();
+        self.is_far_off = shortest.is_some_and(|timeout| {
+            self.next.is_none_or(|next| next.saturating_duration_since(now) > timeout)
+        });
         due
     }
 

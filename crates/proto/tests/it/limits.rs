@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use wsduo_proto::ProtocolError::*;
-use wsduo_proto::{CloseCode, Config, Delivery, ProtocolError, Role};
+use wsduo_proto::{CloseCode, Config, Connection, Delivery, Event, ProtocolError, Role};
 
 use crate::support::{Check, End, ROLES, binary, close_frame_of, config, failed, incoming, text, wire};
 
@@ -202,4 +202,17 @@ fn a_limit_does_not_hold_once_parts_are_asked_for() {
         end.receive(&incoming(role, &wire("80 05 'efghi'")), Delivery::Parts);
         assert_eq!(end.seen, [text("abcdefghi")], "{role:?}");
     }
+}
+
+#[test]
+fn a_limit_holds_for_a_frame_that_began_while_parts_were_wanted() {
+    let mut config = Config::default();
+    config.max_message_size = 5;
+    let mut connection = Connection::new(Role::Client, config.into(), Instant::now());
+    let mut header = wire("82 06");
+    let (consumed, event) = connection.receive(&mut header, Delivery::Parts);
+    assert_eq!((consumed, event), (2, None));
+    let (_, event) = connection.receive(&mut [], Delivery::Whole);
+    assert_eq!(event, Some(Event::Failed(MessageTooLarge { len: 6, max: 5 })));
+    assert!(connection.payload_buffer(0).is_none());
 }

@@ -1,10 +1,11 @@
 //! One timer per connection, which traffic does not touch.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 
 /// Wakes the task that last waited, once a moment has come.
@@ -40,7 +41,8 @@ impl Alarm {
         if self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             return false;
         }
-        match sleep.as_mut().poll(cx) {
+        // Not subject to the budget of the task: a timer that was not asked for want of it would never wake anyone.
+        match pin!(unconstrained(sleep.as_mut())).poll(cx) {
             Poll::Ready(()) => true,
             Poll::Pending => {
                 self.waker = Some(cx.waker().clone());

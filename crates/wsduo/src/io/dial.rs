@@ -3,6 +3,7 @@
 //! By hand, since the connectors at hand race one address family against the other and within a family try one address
 //! after the other: four dead addresses before a good one would cost minutes there, and one second here.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +24,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 pub(crate) async fn dial(host: &str, port: u16, patience: Duration) -> Result<TcpStream, Error> {
     let addresses = resolve(host, port, patience).await?;
     let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    race(&place, addresses, patience).await
+    race(&place, addresses, |address| attempt(address, patience)).await
 }
 
 async fn resolve(host: &str, port: u16, patience: Duration) -> Result<Vec<SocketAddr>, Error> {
@@ -51,7 +52,15 @@ fn interleave(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     in_turn.take(MAX_ADDRESSES).copied().collect()
 }
 
-async fn race(place: &str, addresses: Vec<SocketAddr>, patience: Duration) -> Result<TcpStream, Error> {
+async fn race<S, F>(
+    place: &str,
+    addresses: Vec<SocketAddr>,
+    attempt: impl Fn(SocketAddr) -> F,
+) -> Result<S, Error>
+where
+    S: Send + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+{
     let tried = addresses.len();
     let mut waiting = addresses.into_iter();
     // Dropping the set ends all attempts in it, however this function ends.
@@ -59,7 +68,7 @@ async fn race(place: &str, addresses: Vec<SocketAddr>, patience: Duration) -> Re
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     loop {
         if let Some(address) = waiting.next() {
-            attempts.spawn(attempt(address, patience));
+            attempts.spawn(attempt(address));
         } else if attempts.is_empty() {
             break;
         }
@@ -121,7 +130,7 @@ mod tests {
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let dead = gone.local_addr().unwrap();
         drop(gone);
-        let stream = race("place", vec![dead, dead, good], Duration::from_secs(5)).await.unwrap();
+        let stream = race("place", vec![dead, dead, good], TcpStream::connect).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
     }
 
@@ -130,8 +139,25 @@ mod tests {
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let dead = gone.local_addr().unwrap();
         drop(gone);
-        let error = race("place:1", vec![dead, dead], Duration::from_secs(5)).await.unwrap_err();
+        let error = race("place:1", vec![dead, dead], TcpStream::connect).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect);
         assert!(error.to_string().starts_with("cannot connect to place:1 by any of 2 addresses"), "{error}");
+    }
+
+    /// Only the last of these answers, after 10 ms.
+    async fn four_black_holes(address: SocketAddr) -> io::Result<u16> {
+        if address.port() < 5 {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Ok(address.port())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn four_black_holes_cost_four_head_starts() {
+        let places = addresses(&["1.1.1.1:1", "1.1.1.1:2", "1.1.1.1:3", "1.1.1.1:4", "1.1.1.1:5"]);
+        let begun = tokio::time::Instant::now();
+        assert_eq!(race("place", places, four_black_holes).await.unwrap(), 5);
+        assert_eq!(begun.elapsed(), 4 * HEAD_START + Duration::from_millis(10));
     }
 }

@@ -6,9 +6,9 @@
 //! The order within one poll: deliver what is there; write what is queued; read; look at the clock; wait. So queued
 //! frames leave before the task waits for anything, and a burst of messages costs one read and one write.
 
+mod ahead;
 mod payload;
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::io::IoSlice;
@@ -17,12 +17,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use wsduo_proto::{
-    CloseCode, Closed, CommandError, Config, Connection, Delivery, Event, MessageType, Outgoing, Role,
-    TimedOut,
+    CloseCode, Closed, CommandError, Config, Connection, Delivery, Event, MessageType, Outgoing,
+    ProtocolError, Role, TimedOut,
 };
+
+use ahead::Ahead;
 
 use super::alarm::Alarm;
 use super::input::Input;
@@ -31,14 +33,14 @@ use super::scratch;
 use crate::error::{Error, ErrorKind};
 use crate::information::Statistics;
 
-/// How much is read ahead while only a sender is polled: enough to find the pings behind some data.
-const READ_AHEAD: usize = 64 << 10;
-
 /// Payloads of which at least this much is to come are read straight into the memory of their message.
 const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
 
 /// Most segments handed to one gathering write.
 const SEGMENTS: usize = 16;
+
+/// How many reads are made at once while what they bring is dropped.
+const DRAINED_AT_ONCE: usize = 16;
 
 /// An open connection on its transport.
 #[derive(Debug)]
@@ -60,13 +62,14 @@ pub(crate) struct Driver<T> {
     mid_message: bool,
     /// The rest of that message is to be dropped.
     skipping: bool,
+    /// All data that is still to come is to be dropped: we are closing, or the receiver is gone.
+    discarding: bool,
     /// The last operation was a flush too: nobody may be receiving, so flushes have to look at the input.
     only_sending: bool,
-    /// The transport took bytes that it may still hold.
-    needs_flush: bool,
     /// A sender was told to wait, since the last progress of the output.
     sender_waits: bool,
     changed: Changed,
+    latest_ping: u64,
     latest_pong: u64,
     round_trip_time: Option<Duration>,
     bytes_received: u64,
@@ -77,40 +80,6 @@ pub(crate) struct Driver<T> {
 pub(crate) struct Changed {
     pub(crate) for_receiver: bool,
     pub(crate) for_senders: bool,
-}
-
-/// Data that waits for its receiver.
-#[derive(Debug, Default)]
-struct Ahead {
-    events: VecDeque<Event<'static>>,
-    bytes: usize,
-    /// The rest of an event that a reader of bytes has begun with.
-    opened: Bytes,
-}
-
-impl Ahead {
-    /// What is kept for an event besides its payload, so that empty ones are not free.
-    const EVENT: usize = 64;
-
-    fn push(&mut self, event: Event<'static>) {
-        self.bytes += Self::cost(&event);
-        self.events.push_back(event);
-    }
-
-    fn pop(&mut self) -> Option<Event<'static>> {
-        let event = self.events.pop_front()?;
-        self.bytes -= Self::cost(&event);
-        Some(event)
-    }
-
-    fn cost(event: &Event<'_>) -> usize {
-        Self::EVENT
-            + match event {
-                Event::Message(message) => message.as_bytes().len(),
-                Event::Part { bytes, .. } => bytes.len(),
-                _ => 0,
-            }
-    }
 }
 
 /// How far the end has come.
@@ -141,10 +110,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             delivery: Delivery::Whole,
             mid_message: false,
             skipping: false,
+            discarding: false,
             only_sending: false,
-            needs_flush: false,
             sender_waits: false,
             changed: Changed::default(),
+            latest_ping: 0,
             latest_pong: 0,
             round_trip_time: None,
             bytes_received: 0,
@@ -157,13 +127,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     /// Whether the message under way is delivered in parts and cannot be delivered whole.
     pub(crate) fn is_in_parts(&self) -> bool {
-        !self.skipping
-            && (self.mid_message
-                || self.connection.is_in_parts()
-                || self
-                    .ahead
-                    .as_ref()
-                    .is_some_and(|ahead| matches!(ahead.events.front(), Some(Event::Part { .. }))))
+        self.mid_message && !self.skipping && !self.discarding && !self.is_putting_together()
     }
 
     /// Drops the rest of the message of which parts were handed out.
@@ -222,6 +186,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             let _ = self.poll_write(cx);
             match self.poll_read(cx) {
                 Poll::Ready(None) => {}
+                Poll::Ready(Some(_)) if self.discarding => {}
                 // Only whole messages are read directly, so there is nothing to skip.
                 Poll::Ready(Some(event)) => {
                     if let Some(taken) = take(&mut self.connection, event) {
@@ -242,51 +207,77 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         delivery: Delivery,
         take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
     ) -> Option<R> {
-        while let Some(ahead) = &mut self.ahead {
-            let Some(event) = ahead.pop() else {
-                self.ahead = None;
-                break;
-            };
-            let skipped = match event {
-                Event::Part { is_complete, .. } => {
-                    skips(&mut self.mid_message, &mut self.skipping, is_complete)
-                }
-                _ => false,
-            };
-            if !skipped {
-                let taken = take(&mut self.connection, event);
-                if taken.is_some() {
-                    return taken;
-                }
+        while self.ahead.is_some() {
+            let Some(event) = self.next_ahead(delivery) else { break };
+            if let Some(event) = self.fit(event, delivery)
+                && let Some(taken) = take(&mut self.connection, event)
+            {
+                return Some(taken);
             }
         }
+        if self.discarding {
+            self.drop_unread();
+            return None;
+        }
+        self.decode(delivery, take)
+    }
+
+    /// Delivers what was read and not yet looked at, until `take` is content.
+    #[inline]
+    fn decode<R>(
+        &mut self,
+        delivery: Delivery,
+        take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
+    ) -> Option<R> {
         while self.phase == Phase::Open {
-            let (consumed, event) = self.connection.receive(self.input.unread(), delivery);
-            let taken = match event {
-                None => {
-                    self.input.consume(consumed);
-                    return None;
-                }
-                Some(message @ Event::Message(_)) => take(&mut self.connection, message),
-                Some(part @ Event::Part { is_complete, .. }) => {
+            let (unread, start) = self.input.cursor();
+            let (consumed, event) = self.connection.receive(unread, delivery);
+            // Before `take`, which may panic: payloads must not be unmasked twice.
+            *start += consumed as u32;
+            let data = match event {
+                None => return None,
+                Some(message @ Event::Message(_)) => message,
+                Some(part @ Event::Part { is_complete, .. }) if delivery == Delivery::Parts => {
                     if skips(&mut self.mid_message, &mut self.skipping, is_complete) {
-                        None
-                    } else {
-                        take(&mut self.connection, part)
+                        continue;
                     }
+                    part
                 }
-                Some(rare) => {
-                    let rare = rare.into_static();
-                    self.note(&rare);
-                    None
+                Some(other) => {
+                    let other = other.into_static();
+                    let Some(message) = self.sort_out(other, delivery) else { continue };
+                    message
                 }
             };
-            self.input.consume(consumed);
+            // Called in one place alone, so that it becomes part of this loop.
+            let taken = take(&mut self.connection, data);
             if taken.is_some() {
                 return taken;
             }
         }
         None
+    }
+
+    /// What is left of an event that is not simply a message.
+    #[cold]
+    fn sort_out(&mut self, event: Event<'static>, delivery: Delivery) -> Option<Event<'static>> {
+        self.note(&event);
+        self.fit(event, delivery)
+    }
+
+    /// Looks at what was read for control frames alone.
+    #[cold]
+    fn drop_unread(&mut self) {
+        while self.phase == Phase::Open && self.keep_unread() {}
+    }
+
+    /// Fails the connection for what only became wrong when a message was wanted whole.
+    fn fail(&mut self, error: ProtocolError) {
+        let mut reason = error.to_string();
+        reason.truncate(wsduo_proto::MAX_CLOSE_REASON); // our own texts are ASCII
+        let _ = self.connection.close(error.close_code(), &reason);
+        self.ahead = None;
+        self.note(&Event::Failed(error));
     }
 
     /// Takes note of an event that is not data.
@@ -302,7 +293,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 self.failure = Some((*error).into());
                 self.phase = Phase::Flushing;
             }
-            Event::Message(_) | Event::Part { .. } => {}
+            Event::Message(_) | Event::Part { .. } => return,
         }
         self.changed = Changed { for_receiver: true, for_senders: true };
     }
@@ -420,7 +411,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Writes what is queued, as far as the transport takes it.
     #[inline]
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if !self.connection.has_output() && !self.needs_flush {
+        if !self.connection.has_output() && !self.connection.is_held_back() {
             return Poll::Ready(Ok(()));
         }
         self.poll_write_queued(cx)
@@ -434,12 +425,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         let result = loop {
             let output = self.connection.output(&mut Keys);
             if output.is_empty() {
-                if !self.needs_flush {
+                if !self.connection.is_held_back() {
                     return Poll::Ready(Ok(()));
                 }
                 match ready!(Pin::new(&mut *transport).poll_flush(cx)) {
                     Ok(()) => {
-                        self.needs_flush = false;
+                        self.connection.set_held_back(false);
+                        self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
                         return Poll::Ready(Ok(()));
                     }
                     Err(error) => break error,
@@ -458,7 +450,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 Ok(n) => {
                     output.advance(n);
                     self.connection.wrote();
-                    self.needs_flush = true;
+                    self.connection.set_held_back(true);
                     self.changed.for_senders |= std::mem::take(&mut self.sender_waits);
                 }
                 Err(error) => break error,
@@ -466,57 +458,42 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         };
         let failure = Error::lost(result);
         self.write_failure = Some(failure.clone());
+        self.changed = Changed { for_receiver: true, for_senders: true };
         Poll::Ready(Err(failure))
-    }
-
-    /// Reads and keeps data for the receiver, within bounds, so that control frames are seen.
-    fn read_ahead(&mut self, cx: &mut Context<'_>) {
-        while self.phase == Phase::Open && !self.is_far_ahead() {
-            let (consumed, event) = self.connection.receive(self.input.unread(), self.delivery);
-            let event = event.map(Event::into_static);
-            self.input.consume(consumed);
-            let data = match event {
-                Some(data @ (Event::Message(_) | Event::Part { .. })) => Some(data),
-                Some(rare) => {
-                    self.note(&rare);
-                    continue;
-                }
-                None => match self.poll_read(cx) {
-                    Poll::Ready(event) => event,
-                    Poll::Pending => return,
-                },
-            };
-            if let Some(data) = data {
-                self.ahead.get_or_insert_default().push(data);
-                self.changed.for_receiver = true;
-            }
-        }
-        if self.is_far_ahead() {
-            // It is us who do not listen: that must not count as silence of the peer.
-            self.connection.heard();
-        }
-    }
-
-    fn is_far_ahead(&self) -> bool {
-        self.ahead.as_ref().is_some_and(|ahead| ahead.bytes + ahead.opened.len() >= READ_AHEAD)
     }
 
     // Pings.
 
-    /// Queues a ping: its number.
+    /// Queues a ping, unless one is under way: its number.
     pub(crate) fn queue_ping(&mut self) -> Result<u64, Error> {
-        self.connection.ping(Alarm::now(), &mut Keys).map_err(|error| self.refused(error))
+        // Pings that were given up must not pile up, nor keep their answers from being matched.
+        if self.latest_ping <= self.latest_pong || !self.connection.is_open() {
+            let result = self.connection.ping(Alarm::now(), &mut Keys);
+            self.latest_ping = result.map_err(|error| self.refused(error))?;
+        }
+        Ok(self.latest_ping)
     }
 
-    /// Waits for the answer to the ping of that number, or a later one.
-    pub(crate) fn poll_pong(&mut self, cx: &mut Context<'_>, number: u64) -> Poll<Result<Duration, Error>> {
-        let result = self.wait_for_pong(cx, number);
+    /// Waits for the answer to the ping of that number, or a later one. Where many messages come before it, it waits for
+    /// them to be received if there is `another` who does that.
+    pub(crate) fn poll_pong(
+        &mut self,
+        cx: &mut Context<'_>,
+        number: u64,
+        another: bool,
+    ) -> Poll<Result<Duration, Error>> {
+        let result = self.wait_for_pong(cx, number, another);
         self.sender_waits |= result.is_pending();
         self.park();
         result
     }
 
-    fn wait_for_pong(&mut self, cx: &mut Context<'_>, number: u64) -> Poll<Result<Duration, Error>> {
+    fn wait_for_pong(
+        &mut self,
+        cx: &mut Context<'_>,
+        number: u64,
+        another: bool,
+    ) -> Poll<Result<Duration, Error>> {
         loop {
             if let (true, Some(time)) = (self.latest_pong >= number, self.round_trip_time) {
                 return Poll::Ready(Ok(time));
@@ -524,13 +501,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             if self.phase != Phase::Open {
                 return Poll::Ready(Err(self.why_ended()));
             }
-            let _ = self.poll_write(cx);
+            if let Poll::Ready(Err(failure)) = self.poll_write(cx) {
+                return Poll::Ready(Err(failure));
+            }
             let before = self.bytes_received;
             self.read_ahead(cx);
             if self.latest_pong >= number || self.phase != Phase::Open {
                 continue;
             }
-            if self.is_far_ahead() {
+            if self.is_far_ahead() && !another {
                 let text = "too many messages wait to be received before the pong can be; receive them first";
                 return Poll::Ready(Err(Error::text(ErrorKind::Busy, text)));
             }
@@ -580,6 +559,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     fn done(&mut self) {
         self.connection.receive_end();
+        if self.failure.is_none() && !self.is_clean() {
+            self.failure = self.write_failure.take();
+        }
         self.alarm.set(None);
         self.phase = Phase::Done;
         self.changed = Changed { for_receiver: true, for_senders: true };
@@ -589,19 +571,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.connection.closed().is_some_and(|closed| closed.clean)
     }
 
-    /// Begins the closing handshake, if none has begun, and sees it to its end. Data that arrives is dropped.
+    /// Begins the closing handshake. Nothing more is received.
+    pub(crate) fn begin_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.connection.close(code, reason)?;
+        self.discard();
+        Ok(())
+    }
+
+    /// Begins the closing handshake, if none has begun, and sees it to its end. Data that arrives is dropped; what has
+    /// arrived before is kept for the receiver.
     pub(crate) fn poll_close(
         &mut self,
         cx: &mut Context<'_>,
         code: CloseCode,
         reason: &str,
     ) -> Poll<Result<Closed, Error>> {
+        if self.connection.is_open() && !self.discarding {
+            while self.phase == Phase::Open && self.keep_unread() {}
+        }
         // The arguments are checked whatever the state.
         self.connection.close(code, reason)?;
-        self.changed.for_receiver = true;
-        self.ahead = None;
-        // Parts are dropped as they come; a whole message would have to be put together first.
-        ready!(self.poll_take(cx, Delivery::Parts, |_, _| None::<()>)).ok();
+        self.changed.for_receiver |= !self.discarding;
+        self.discarding = true;
+        self.only_sending = false;
+        let closing = self.poll_closing(cx);
+        self.park();
+        ready!(closing);
         // Whatever was cut short was dropped on purpose.
         self.mid_message = false;
         Poll::Ready(match self.connection.closed() {
@@ -610,12 +605,30 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         })
     }
 
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.drop_unread();
+            if self.phase != Phase::Open {
+                return self.poll_end(cx);
+            }
+            let _ = self.poll_write(cx);
+            match self.poll_read(cx) {
+                Poll::Ready(_) => {}
+                Poll::Pending if self.write_failure.is_some() => self.lost(None),
+                Poll::Pending if self.poll_clock(cx) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let progress = match self.phase {
                 Phase::Open | Phase::Done => return Poll::Ready(()),
-                Phase::Flushing => self.poll_write(cx).map(|_| {
-                    if self.is_clean() && self.connection.role() == Role::Client {
+                Phase::Flushing => self.poll_write(cx).map(|written| {
+                    if written.is_err() {
+                        Phase::Done
+                    } else if self.is_clean() && self.connection.role() == Role::Client {
                         Phase::AwaitingEnd
                     } else {
                         Phase::ShuttingDown
@@ -641,7 +654,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     /// Reads and drops what arrives until the transport ends.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
+        for _ in 0..DRAINED_AT_ONCE {
             let dropped = self.input.unread().len();
             self.input.consume(dropped);
             match ready!(self.input.poll_fill(&mut self.transport, cx)) {
@@ -649,10 +662,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 _ => return Poll::Ready(()),
             }
         }
+        // A peer that never stops must not keep the task from looking at the clock.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// What the end is for a receiver: fine if clean, else its cause.
-    fn outcome(&self) -> Result<(), Error> {
+    pub(crate) fn outcome(&self) -> Result<(), Error> {
         match &self.failure {
             Some(failure) => Err(failure.clone()),
             None if self.is_clean() => Ok(()),
@@ -672,10 +688,61 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     }
 }
 
+impl<T> Driver<T> {
+    /// Drops what was kept for the receiver, and what will come: the receiver is gone, or wants no more.
+    pub(crate) fn discard(&mut self) {
+        self.discarding = true;
+        self.ahead = None;
+    }
+}
+
 /// Takes note of a part that is about to be delivered: whether it is to be dropped instead.
 fn skips(mid_message: &mut bool, skipping: &mut bool, is_complete: bool) -> bool {
     let skips = *skipping;
     *mid_message = !is_complete;
     *skipping = skips && !is_complete;
     skips
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let size = size_of::<Driver<()>>();
+        assert!(size <= 512, "{size} bytes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_owns_no_buffer() {
+        const LARGE: usize = 1 << 20;
+        let (near, mut far) = tokio::io::duplex(1000);
+        let mut driver = Driver::new(near, Role::Client, Arc::default(), vec![0x81, 1, b'x']);
+        let peer = tokio::spawn(async move {
+            let mut frame = vec![0x82, 127, 0, 0, 0, 0, 0, 16, 0, 0];
+            frame.resize(10 + LARGE, 7);
+            far.write_all(&frame).await.unwrap();
+            let mut taken = vec![0; 14 + LARGE];
+            far.read_exact(&mut taken).await.unwrap();
+            far
+        });
+        for len in [1, LARGE] {
+            let received = std::future::poll_fn(|cx| {
+                driver.poll_take(cx, Delivery::Whole, |_, event| match event {
+                    Event::Message(message) => Some(message.as_bytes().len()),
+                    _ => None,
+                })
+            });
+            assert_eq!(received.await.unwrap(), Some(len));
+        }
+        driver.queue(Outgoing::from(&[7; LARGE][..])).unwrap();
+        std::future::poll_fn(|cx| driver.poll_flush(cx)).await.unwrap();
+        let _far = peer.await.unwrap();
+        assert_eq!(driver.input.capacity(), 0);
+        assert!(driver.connection.reclaim_buffer().is_none());
+        assert!(driver.ahead.is_none());
+    }
 }

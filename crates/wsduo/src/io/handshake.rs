@@ -107,12 +107,9 @@ pub(crate) fn handshake_error(error: HandshakeError) -> Error {
 }
 
 fn lost(error: std::io::Error) -> Error {
-    Error::source(ErrorKind::Handshake, "the connection was lost during the opening handshake", error)
+    Error::source(ErrorKind::Connect, "the connection was lost during the opening handshake", error)
 }
 
 fn ended() -> Error {
-    Error::text(
-        ErrorKind::Handshake,
-        "the peer ended the connection before the opening handshake was complete",
-    )
+    Error::text(ErrorKind::Connect, "the peer ended the connection before the opening handshake was complete")
 }

@@ -26,9 +26,22 @@ impl Input {
         Self { start: 0, end: bytes.len() as u32, buffer: bytes, is_shared: false }
     }
 
+    /// The unread bytes, and where they start, which is to be moved on by what is consumed of them: so that this can be
+    /// done while something still borrows them.
+    #[inline]
+    pub(crate) fn cursor(&mut self) -> (&mut [u8], &mut u32) {
+        (&mut self.buffer[self.start as usize..self.end as usize], &mut self.start)
+    }
+
     #[inline]
     pub(crate) fn unread(&mut self) -> &mut [u8] {
         &mut self.buffer[self.start as usize..self.end as usize]
+    }
+
+    /// Memory of its own.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     #[inline]

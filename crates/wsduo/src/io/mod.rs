@@ -9,4 +9,5 @@ pub(crate) mod handshake;
 pub(crate) mod input;
 pub(crate) mod keys;
 pub(crate) mod scratch;
+pub(crate) mod tasks;
 pub(crate) mod transport;

@@ -32,8 +32,13 @@ pub(crate) fn take_write_buffer() -> Vec<u8> {
     WRITE.try_with(Cell::take).unwrap_or_default()
 }
 
+/// The larger of this and the one that is kept already stays, within bounds.
 pub(crate) fn give_write_buffer(buffer: Vec<u8>) {
-    if buffer.capacity() <= KEPT_WRITE_BUFFER {
-        let _ = WRITE.try_with(|kept| kept.set(buffer));
-    }
+    let _ = WRITE.try_with(|kept| {
+        let other = kept.take();
+        let larger = if buffer.capacity() > other.capacity() { buffer } else { other };
+        if larger.capacity() <= KEPT_WRITE_BUFFER {
+            kept.set(larger);
+        }
+    });
 }

@@ -1,0 +1,132 @@
+//! Several tasks on one connection: each waits in its own slot, and whatever the connection waits for wakes them all.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::driver::{Changed, Driver};
+
+/// The tasks that share a connection.
+#[derive(Debug)]
+pub(crate) struct Tasks {
+    waiting: Arc<Waiting>,
+    /// Wakes all of `waiting`: what is given to the transport and to the alarm, since any task may be the one that has to
+    /// go on.
+    waker: Waker,
+}
+
+/// What a task does with the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    Receiver,
+    Sender,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// How often tasks were woken. Changes with `wakers` locked.
+    wakes: AtomicU64,
+    wakers: Mutex<Wakers>,
+}
+
+#[derive(Debug, Default)]
+struct Wakers {
+    receiver: Option<Waker>,
+    senders: Vec<Waker>,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        let waiting = Arc::new(Waiting::default());
+        Self { waker: Waker::from(Arc::clone(&waiting)), waiting }
+    }
+}
+
+impl Tasks {
+    /// Polls the connection for one task; others are woken if something happened that they may wait for.
+    pub(crate) fn poll<R>(
+        &self,
+        half: Half,
+        cx: &mut Context<'_>,
+        operation: impl FnOnce(&mut Context<'_>) -> (Poll<R>, Changed),
+    ) -> Poll<R> {
+        let mut wakes = self.waiting.wakes();
+        let (result, changed) = operation(&mut Context::from_waker(&self.waker));
+        if (changed.for_receiver || changed.for_senders) && self.waiting.wake_those(changed) == wakes {
+            wakes += 1;
+        }
+        // Only who waits is remembered, and not if there may be something new already: then nobody else would tell.
+        if result.is_pending() && !self.waiting.register(half, cx.waker(), wakes) {
+            cx.waker().wake_by_ref();
+        }
+        result
+    }
+
+    /// [`poll`](Self::poll) for a driver that is at hand.
+    pub(crate) fn drive<T: AsyncRead + AsyncWrite + Unpin, R>(
+        &self,
+        driver: &mut Driver<T>,
+        half: Half,
+        cx: &mut Context<'_>,
+        operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        self.poll(half, cx, |cx| {
+            let result = operation(driver, cx);
+            (result, driver.take_changed())
+        })
+    }
+
+    /// Wakes those that may wait for the change.
+    pub(crate) fn wake(&self, changed: Changed) {
+        self.waiting.wake_those(changed);
+    }
+}
+
+impl Waiting {
+    fn wakes(&self) -> u64 {
+        self.wakes.load(Ordering::Acquire)
+    }
+
+    /// `false`, and nothing is done, if tasks were woken since there were so many `wakes`.
+    fn register(&self, half: Half, waker: &Waker, wakes: u64) -> bool {
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.wakes() != wakes {
+            return false;
+        }
+        match half {
+            Half::Receiver => match &mut wakers.receiver {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            },
+            Half::Sender if wakers.senders.iter().any(|known| known.will_wake(waker)) => {}
+            Half::Sender => wakers.senders.push(waker.clone()),
+        }
+        true
+    }
+
+    /// Returns how often tasks had been woken before.
+    fn wake_those(&self, changed: Changed) -> u64 {
+        let (receiver, senders, wakes) = {
+            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let receiver = if changed.for_receiver { wakers.receiver.take() } else { None };
+            let senders = if changed.for_senders { std::mem::take(&mut wakers.senders) } else { Vec::new() };
+            (receiver, senders, self.wakes.fetch_add(1, Ordering::AcqRel))
+        };
+        for waker in receiver.into_iter().chain(senders) {
+            waker.wake();
+        }
+        wakes
+    }
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_those(Changed { for_receiver: true, for_senders: true });
+    }
+}
