@@ -165,6 +165,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     /// waits, no further messages are taken from the network beyond a small read-ahead, pings are answered and deadlines
     /// hold.
     ///
+    /// To be spawned, a handler has to own what it uses (`async move`, an `Arc`): of one that borrows from its surroundings
+    /// the compiler cannot tell yet that it is `Send`.
+    ///
     /// # Errors
     /// As [`run`](Self::run).
     ///

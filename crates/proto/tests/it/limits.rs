@@ -216,3 +216,17 @@ fn a_limit_holds_for_a_frame_that_began_while_parts_were_wanted() {
     assert_eq!(event, Some(Event::Failed(MessageTooLarge { len: 6, max: 5 })));
     assert!(connection.payload_buffer(0).is_none());
 }
+
+#[test]
+fn two_hundred_announced_giants_cost_what_they_sent() {
+    let mut reserved = 0;
+    for _ in 0..200 {
+        let mut connection = Connection::new(Role::Client, Config::default().into(), Instant::now());
+        // 15 MiB announced, one byte sent.
+        let mut input = wire("82 7f 0000000000f00000 00");
+        let len = input.len();
+        assert_eq!(connection.receive(&mut input, Delivery::Whole), (len, None));
+        reserved += connection.payload_buffer(0).map_or(0, |(bytes, _)| bytes.capacity());
+    }
+    assert!(reserved <= 200 * (64 << 10), "{reserved} bytes reserved");
+}
