@@ -314,6 +314,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             }
             _ => ready!(self.input.poll_fill(&mut self.transport, cx)),
         };
+        self.note_read(read);
+        Poll::Ready(event)
+    }
+
+    #[inline]
+    fn note_read(&mut self, read: io::Result<usize>) {
         match read {
             Ok(0) => self.lost(None),
             Ok(n) => {
@@ -322,7 +328,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             }
             Err(error) => self.lost(Some(error)),
         }
-        Poll::Ready(event)
     }
 
     /// Gives back what the thread lends.

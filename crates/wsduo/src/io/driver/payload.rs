@@ -177,14 +177,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             let most = READ_AT_LEAST.max(room.remaining().saturating_add(HEADER));
             ready!(self.input.poll_fill_some(&mut self.transport, cx, most))
         };
-        match read {
-            Ok(0) => self.lost(None),
-            Ok(n) => {
-                self.connection.heard();
-                self.bytes_received += n as u64;
-            }
-            Err(error) => self.lost(Some(error)),
-        }
+        self.note_read(read);
         Poll::Ready(())
     }
 
