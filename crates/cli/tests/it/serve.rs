@@ -152,3 +152,31 @@ fn pages_of_other_origins_may_use_echo_and_not_broadcast() {
     assert!(may_connect(&["broadcast", "--allow-origin", "https://example.org"], "https://example.org"));
     assert!(may_connect(&["broadcast", "--allow-origin", "*"], "https://example.org"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn running_out_of_descriptors_does_not_end_the_server() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+    const DESCRIPTORS: u64 = 24;
+    let server = Server::start(&[]);
+    let pid = Pid::from_child(&server.process.0);
+    let few = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
+    prlimit(Some(pid), Resource::Nofile, few).unwrap();
+    let address = server.url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
+    block_on(async {
+        let mut crowd = Vec::new();
+        for _ in 0..2 * DESCRIPTORS {
+            crowd.push(tokio::net::TcpStream::connect(&address).await.unwrap());
+        }
+        // Until none is left.
+        let folder = format!("/proc/{}/fd", pid.as_raw_nonzero());
+        while (std::fs::read_dir(&folder).unwrap().count() as u64) < DESCRIPTORS {
+            tokio::task::yield_now().await;
+        }
+        drop(crowd);
+        let mut client = MessageWebSocket::connect(&server.url).await.unwrap();
+        client.send("still there?").await.unwrap();
+        assert_eq!(client.receive().await.unwrap(), Some(Message::from("still there?")));
+    });
+}
