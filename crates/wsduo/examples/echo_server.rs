@@ -30,7 +30,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = listener.await?;
     println!("listening on {}://{}/", if tls { "wss" } else { "ws" }, listener.local_address()?);
 
-    let control = MessageWebSocketControl::new().max_message_size(usize::MAX).max_fragments(u32::MAX);
+    // Room for the answers to a whole read, so that large ones too leave together.
+    let control = MessageWebSocketControl::new()
+        .max_message_size(usize::MAX)
+        .max_fragments(u32::MAX)
+        .max_queued(448 << 10);
     loop {
         let incoming = listener.accept().await;
         let control = control.clone();
