@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use wsduo_proto::{CloseCode, Config, TimedOut};
+use wsduo_proto::{CloseCode, Config, Connection, Delivery, Role, TimedOut};
 
 use crate::oracle::messages;
 use crate::pair::{Link, Pair, TICK};
-use crate::support::{End, Seen, config, keys, text};
+use crate::support::{End, Seen, config, keys, text, wire};
 
 const KEEPALIVE: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -397,4 +397,22 @@ fn timeouts_without_end_are_no_timeouts() {
     pair.client.end.connection.close(CloseCode::NORMAL, "").unwrap();
     pair.advance(secs(1000));
     assert_eq!((pair.client.timed_out, pair.server.timed_out), (None, None));
+}
+
+#[test]
+fn a_frame_that_begins_long_before_the_next_look_still_times_out_soon() {
+    let mut config = Config::default();
+    config.keepalive = Some(Duration::from_secs(3600));
+    let now = Instant::now();
+    let mut connection = Connection::new(Role::Client, config.into(), now);
+    connection.look_at_clock(now, &mut keys()).unwrap();
+    assert!(connection.next_look().is_some_and(|next| next > now + Duration::from_secs(60)));
+    assert!(!connection.wants_look());
+
+    let mut begun = wire("82 05 'h'");
+    assert_eq!(connection.receive(&mut begun, Delivery::Whole).1, None);
+    connection.heard();
+    assert!(connection.wants_look());
+    connection.look_at_clock(now, &mut keys()).unwrap();
+    assert_eq!(connection.next_look(), Some(now + Duration::from_secs(30)));
 }

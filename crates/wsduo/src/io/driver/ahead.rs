@@ -39,7 +39,7 @@ impl Ahead {
         Some(event)
     }
 
-    pub(super) fn cost(event: &Event<'_>) -> usize {
+    fn cost(event: &Event<'_>) -> usize {
         Self::EVENT
             + match event {
                 Event::Message(message) => message.as_bytes().len(),
