@@ -358,7 +358,7 @@ fn a_failed_connection_lingers_for_a_second() {
 #[test]
 fn a_lost_transport_leaves_nothing_to_wait_for() {
     let start = Instant::now();
-    let mut end = End::new(wsduo_proto::Role::Client, Config::default(), start);
+    let mut end = End::new(Role::Client, Config::default(), start);
     end.connection.ping(start, &mut keys()).unwrap();
     end.receive_frames("81 05 'he'");
     end.connection.look_at_clock(start, &mut keys()).unwrap();

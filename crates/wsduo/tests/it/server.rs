@@ -396,8 +396,8 @@ async fn headers_of_the_control_and_of_the_request_are_both_sent() {
     let head = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     far.write_all(head.as_bytes()).await.unwrap();
-    let request = wsduo::Request::from_transport(near, &wsduo::RequestControl::new()).await.unwrap();
-    let control = wsduo::MessageWebSocketControl::new().header("set-cookie", "ours=1");
+    let request = Request::from_transport(near, &RequestControl::new()).await.unwrap();
+    let control = MessageWebSocketControl::new().header("set-cookie", "ours=1");
     drop(request.header("set-cookie", "theirs=2").accept_message(&control).await.unwrap());
     let mut response = String::new();
     far.read_to_string(&mut response).await.unwrap();
