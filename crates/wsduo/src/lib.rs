@@ -62,6 +62,7 @@
 //! `self-signed`: certificates made on the spot, for tests and demonstrations.
 
 mod control;
+mod credential;
 mod error;
 mod handler;
 mod information;
@@ -77,6 +78,7 @@ mod stream_web_socket;
 mod tls;
 
 pub use control::MessageWebSocketControl;
+pub use credential::Credential;
 pub use error::{Error, ErrorKind};
 pub use handler::{AsyncReplies, Replies};
 pub use information::{MessageWebSocketInformation, Statistics, StreamWebSocketInformation, TlsInformation};
