@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use wsduo_proto::handshake::client::{MAX_INTERIM_RESPONSES, MAX_REFUSAL_BODY};
 use wsduo_proto::handshake::{
-    ClientHandshake, ClientOutcome, ClientRequest, Fault, HandshakeError, HeadLimits, Refusal, Request,
-    Response, ServerHandshake, ServerOutcome, refusal,
+    ClientHandshake, ClientOutcome, ClientRequest, DeflateSettings, Fault, HandshakeError, HeadLimits,
+    Refusal, Request, Response, ServerHandshake, ServerOutcome, refusal,
 };
 use wsduo_proto::uri::WebSocketUri;
 
@@ -533,7 +533,32 @@ fn server_accepts_only_what_was_offered() {
     misused(request.accept(None, Some("x-unknown"), &none), "extension \"x-unknown\"");
     misused(request.accept(None, Some("x-other\r\nX: y"), &none), "not a list");
     misused(request.accept(None, Some(""), &none), "not a list");
+    misused(
+        request.accept(None, Some("x-other, x-other; a"), &none),
+        "extension \"x-other\" is accepted twice",
+    );
     assert!(request.accept(Some("superchat"), Some("x-other, permessage-deflate; a=1"), &none).is_ok());
+}
+
+#[test]
+fn extension_offered_several_times_is_accepted_once() {
+    let name = "Sec-WebSocket-Extensions";
+    let offers = "permessage-deflate; server_max_window_bits=8, permessage-deflate; client_max_window_bits";
+    let request = accepted(name, &format!("{name}: {offers}|{name}: permessage-deflate"));
+    assert_eq!(request.extensions.len(), 3);
+    let server = DeflateSettings { receive_window_bits: 12, ..DeflateSettings::default() };
+    let (agreement, chosen) = server.accept(&request.extensions).unwrap();
+    assert_eq!((agreement.send_window_bits, agreement.receive_window_bits), (15, 12));
+    let wire = request.accept(None, Some(&chosen), &HeaderMap::new()).unwrap();
+
+    let (mut client, _) =
+        ask(&[], Some(&format!("{offers}, permessage-deflate")), &HeaderMap::new()).unwrap();
+    let response = client.receive(&wire).unwrap().expect("complete").response;
+    let agreement = DeflateSettings::default().judge(&response.extensions).unwrap().expect("an agreement");
+    assert_eq!((agreement.send_window_bits, agreement.receive_window_bits), (12, 15));
+
+    let twice = format!("{name}: permessage-deflate, permessage-deflate; server_no_context_takeover");
+    failed("", &twice, "\"permessage-deflate\" twice");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
 use super::client::Refusal;
+use super::deflate::DeflateProblem;
 use super::server::refusal;
 
 /// Why the opening handshake failed.
@@ -90,6 +91,17 @@ pub enum HandshakeError {
     /// The server chose the same extension twice.
     #[error("server chose extension {0} twice: once is allowed")]
     ExtensionRepeated(Excerpt),
+    /// The server accepted permessage-deflate with a parameter that it may not send, or not with this value.
+    #[error("server accepted permessage-deflate with {seen}: {problem}")]
+    DeflateParameter {
+        /// The parameter.
+        seen: Excerpt,
+        /// What is wrong with it.
+        problem: DeflateProblem,
+    },
+    /// The server accepted permessage-deflate, but not a limit that the client set.
+    #[error("server accepted permessage-deflate without {0}, which was asked for: it must agree or decline")]
+    DeflateParameterMissing(&'static str),
     /// More 1xx responses than anyone sends.
     #[error("server sent more than {limit} interim responses")]
     TooManyInterimResponses {
@@ -118,6 +130,9 @@ pub enum HandshakeError {
     /// The caller accepts with an extension that the client did not offer.
     #[error("extension {0} cannot be accepted: the client did not offer it")]
     ExtensionNotInRequest(Excerpt),
+    /// The caller accepts with an extension twice.
+    #[error("extension {0} is accepted twice: once is allowed")]
+    RepeatedExtension(Excerpt),
     /// The caller hands in bytes after the handshake has ended, well or badly.
     #[error("handshake is over: bytes after it are frames")]
     Finished,
@@ -142,6 +157,7 @@ impl HandshakeError {
             | Self::SubprotocolNotInRequest(_)
             | Self::InvalidExtensions(_)
             | Self::ExtensionNotInRequest(_)
+            | Self::RepeatedExtension(_)
             | Self::Finished => Fault::Local,
             _ => Fault::Peer,
         }

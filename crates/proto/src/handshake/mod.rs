@@ -18,10 +18,12 @@
 //! | `head` | where a head ends, and its limits |
 //! | `body` | how long the body of a refusal is |
 //! | [`headers`] | the grammar of header values |
+//! | [`deflate`] | the negotiation of permessage-deflate |
 //! | [`key`] | `Sec-WebSocket-Key` and `Sec-WebSocket-Accept` |
 
 mod body;
 pub mod client;
+pub mod deflate;
 mod error;
 mod head;
 pub mod headers;
@@ -29,6 +31,7 @@ pub mod key;
 pub mod server;
 
 pub use client::{ClientHandshake, ClientOutcome, ClientRequest, Refusal, Response};
+pub use deflate::{DeflateAgreement, DeflateProblem, DeflateSettings};
 pub use error::{Excerpt, Fault, ForeignProtocol, HandshakeError, HeaderProblem};
 pub use head::HeadLimits;
 pub use headers::Extension;

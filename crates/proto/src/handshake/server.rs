@@ -122,7 +122,7 @@ impl Request {
     ///
     /// # Errors
     /// Only for the caller's mistakes: a subprotocol or extension that was not offered, extensions that do not
-    /// follow their grammar, a header that belongs to the handshake.
+    /// follow their grammar or are there twice, a header that belongs to the handshake.
     pub fn accept(
         &self,
         subprotocol: Option<&str>,
@@ -153,11 +153,17 @@ impl Request {
             Ok(chosen) if !chosen.is_empty() => chosen,
             _ => return Err(HandshakeError::InvalidExtensions(Excerpt::new(text.as_bytes()))),
         };
-        let offered = |name: &str| self.extensions.iter().any(|offer| offer.name == name);
-        match chosen.iter().find(|extension| !offered(&extension.name)) {
-            Some(other) => Err(HandshakeError::ExtensionNotInRequest(Excerpt::new(other.name.as_bytes()))),
-            None => Ok(()),
+        for (at, extension) in chosen.iter().enumerate() {
+            let same_name = |other: &Extension| other.name == extension.name;
+            if !self.extensions.iter().any(same_name) {
+                return Err(HandshakeError::ExtensionNotInRequest(Excerpt::new(extension.name.as_bytes())));
+            }
+            // A client may offer an extension several times with different parameters; one of them is chosen.
+            if chosen[..at].iter().any(same_name) {
+                return Err(HandshakeError::RepeatedExtension(Excerpt::new(extension.name.as_bytes())));
+            }
         }
+        Ok(())
     }
 
     /// RFC 6455 §4.2.1, in an order that gives a plain HTTP client the most useful answer.

@@ -6,6 +6,7 @@ mod framing;
 mod large;
 mod limits;
 mod masking;
+mod negotiation;
 mod oracle;
 mod pair;
 mod parts;
