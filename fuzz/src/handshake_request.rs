@@ -7,10 +7,10 @@ use wsduo_proto::handshake::{
 };
 use wsduo_proto::uri::WebSocketUri;
 
-use crate::splits;
+use crate::{deflate, splits};
 
 /// Checks that the outcome does not depend on how the request is cut up, that our own client takes the answer to a
-/// good request, and sees a refusal in the answer to a bad one.
+/// good request, with compression or without, and sees a refusal in the answer to a bad one.
 pub fn run(data: &[u8]) {
     let whole = outcome(&[data]);
     for pieces in splits::ways(data) {
@@ -44,21 +44,35 @@ fn outcome(pieces: &[&[u8]]) -> Result<Option<ServerOutcome>, HandshakeError> {
 fn check_accepted(request: &Request) {
     assert!(request.target.starts_with('/'));
     assert!(request.target.bytes().all(|byte| byte.is_ascii_graphic()));
+    check_answer(request, None);
+    for settings in &deflate::SETTINGS {
+        if let Some((agreement, chosen)) = settings.accept(&request.extensions) {
+            deflate::check(settings, agreement);
+            assert!(agreement.may_compress());
+            check_answer(request, Some(&chosen));
+        }
+    }
+}
+
+/// Checks that a client with the same key and the same offers takes the answer.
+fn check_answer(request: &Request, extensions: Option<&str>) {
     let favourite = request.subprotocols.first().map(String::as_str);
-    let answer = request.accept(favourite, None, &HeaderMap::new()).expect("the favourite was offered");
-    // A client with the same key takes it.
+    let answer = request.accept(favourite, extensions, &HeaderMap::new()).expect("both were offered");
     let key = request.headers[header::SEC_WEBSOCKET_KEY].as_bytes();
     let nonce = base64::engine::general_purpose::STANDARD.decode(key).expect("the key was checked");
     let nonce = nonce.try_into().expect("the length was checked");
-    let mut client = client(&request.subprotocols, nonce);
+    let offers: Vec<_> = request.extensions.iter().map(ToString::to_string).collect();
+    let mut client = client(&request.subprotocols, &offers.join(", "), nonce);
     let outcome = client.receive(&answer).expect("a good answer").expect("a whole answer");
     assert_eq!(outcome.consumed, answer.len());
     assert_eq!(outcome.response.subprotocol.as_deref(), favourite);
+    let chosen = outcome.response.extensions.first().map(ToString::to_string);
+    assert_eq!(chosen.as_deref(), extensions);
 }
 
 fn check_refused(error: &HandshakeError) {
     let answer = error.refusal();
-    match client(&[], [0; 16]).receive(&answer) {
+    match client(&[], "", [0; 16]).receive(&answer) {
         Err(HandshakeError::Refused(refusal)) => {
             assert_eq!(refusal.status, error.status());
             assert!(
@@ -70,11 +84,11 @@ fn check_refused(error: &HandshakeError) {
     }
 }
 
-fn client(subprotocols: &[String], nonce: [u8; 16]) -> ClientHandshake {
+fn client(subprotocols: &[String], extensions: &str, nonce: [u8; 16]) -> ClientHandshake {
     let request = ClientRequest {
         uri: &WebSocketUri::parse("ws://example.org/").expect("a good URI"),
         subprotocols,
-        extensions: None,
+        extensions: (!extensions.is_empty()).then_some(extensions),
         headers: &HeaderMap::new(),
     };
     ClientHandshake::new(&request, nonce, HeadLimits::default()).expect("a good request").0

@@ -2,10 +2,12 @@
 
 use http::HeaderMap;
 use wsduo_proto::handshake::client::MAX_REFUSAL_BODY;
-use wsduo_proto::handshake::{ClientHandshake, ClientOutcome, ClientRequest, HandshakeError, HeadLimits};
+use wsduo_proto::handshake::{
+    ClientHandshake, ClientOutcome, ClientRequest, Extension, HandshakeError, HeadLimits,
+};
 use wsduo_proto::uri::WebSocketUri;
 
-use crate::splits;
+use crate::{deflate, splits};
 
 /// The key of the RFC's example, so that stored inputs can be read: "the sample nonce".
 const NONCE: [u8; 16] = *b"the sample nonce";
@@ -27,17 +29,33 @@ pub fn run(data: &[u8]) {
             assert!(response.subprotocol.is_none_or(|chosen| SUBPROTOCOLS.contains(&chosen.as_str())));
             assert!(response.extensions.len() <= 1);
             assert!(response.extensions.iter().all(|extension| extension.name == EXTENSION));
+            check_deflate(&response.extensions);
         }
         Err(error) => {
-            // Making the text must not panic either, and what the peer wrote must not drive a terminal.
-            let text = error.to_string();
-            assert!(!text.chars().any(char::is_control), "{text:?}");
+            check_printable(&error);
             if let HandshakeError::Refused(refusal) = error {
                 assert!(!refusal.status.is_informational());
                 assert!(refusal.body.len() <= MAX_REFUSAL_BODY);
             }
         }
     }
+}
+
+/// Checks that a client agrees to nothing beyond its settings.
+fn check_deflate(response: &[Extension]) {
+    for settings in &deflate::SETTINGS {
+        match settings.judge(response) {
+            Ok(Some(agreement)) => deflate::check(settings, agreement),
+            Ok(None) => assert!(response.is_empty()),
+            Err(error) => check_printable(&error),
+        }
+    }
+}
+
+/// Making the text must not panic either, and what the peer wrote must not drive a terminal.
+fn check_printable(error: &HandshakeError) {
+    let text = error.to_string();
+    assert!(!text.chars().any(char::is_control), "{text:?}");
 }
 
 /// The outcome, with `consumed` counted from the first piece on, and with the body of a refusal read to the end.

@@ -6,6 +6,7 @@
 
 pub mod connection;
 pub mod decoder;
+mod deflate;
 pub mod handshake_request;
 pub mod handshake_response;
 mod naive;
