@@ -49,6 +49,15 @@ pub enum ProtocolError {
     /// §5.5.1
     #[error("the reason in a close frame is not valid UTF-8")]
     InvalidCloseReason,
+    /// RFC 7692 §7.2.2
+    #[error("a compressed message is not valid deflate data")]
+    InvalidDeflate,
+    /// RFC 7692 §7.2.2
+    #[error("a compressed message ends inside a block of deflate data")]
+    TruncatedDeflate,
+    /// RFC 7692 §7.2.3.4 allows final blocks within a message; nobody needs one every few bytes.
+    #[error("a compressed message has too many final blocks; one for 256 bytes is allowed")]
+    TooManyFinalBlocks,
     /// [`Connection::refuse_text`](crate::Connection::refuse_text)
     #[error("a text message came; only binary messages are accepted here")]
     TextRefused,
@@ -60,10 +69,10 @@ pub enum ProtocolError {
         /// The limit.
         max: usize,
     },
-    /// [`Config::max_message_size`](crate::Config::max_message_size)
+    /// [`Config::max_message_size`](crate::Config::max_message_size), also of what comes of a compressed message
     #[error("a message reaches {len} bytes; the limit is {max}")]
     MessageTooLarge {
-        /// What the message would reach with the frame just announced.
+        /// What the message would reach with the frame just announced, or has reached so far.
         len: u64,
         /// The limit.
         max: usize,
@@ -80,10 +89,12 @@ impl ProtocolError {
     /// The close code that tells the peer (§7.4.1).
     pub const fn close_code(&self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidCloseReason | Self::InvalidDeflate | Self::TruncatedDeflate => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::TextRefused => CloseCode::UNSUPPORTED_DATA,
             Self::FrameTooLarge { .. } | Self::MessageTooLarge { .. } => CloseCode::TOO_BIG,
-            Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
+            Self::TooManyFragments { .. } | Self::TooManyFinalBlocks => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }
@@ -119,6 +130,9 @@ pub enum CommandError {
     /// Over [`MAX_CLOSE_REASON`].
     #[error("a close reason of {0} bytes; at most {MAX_CLOSE_REASON} are allowed")]
     CloseReasonTooLong(usize),
+    /// The compressor failed, which it never should.
+    #[error("the message could not be compressed; this is a bug in the compressor")]
+    Compression,
 }
 
 /// A deadline that passed: the connection has failed.

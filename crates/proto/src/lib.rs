@@ -39,6 +39,7 @@
 pub mod close;
 pub mod config;
 pub mod connection;
+pub mod deflate;
 pub mod error;
 pub mod frame;
 pub mod handshake;
@@ -49,6 +50,7 @@ pub mod utf8;
 pub use close::{CloseCode, Closed, Initiator, MAX_CLOSE_REASON};
 pub use config::{Config, Role};
 pub use connection::{Connection, Delivery, Event, Output};
+pub use deflate::{Compression, CompressionStatistics, InvalidCompression, PreparedMessage};
 pub use error::{CommandError, ProtocolError, TimedOut};
 pub use frame::{MAX_CONTROL_PAYLOAD, MaskingKey, MaskingKeys};
 pub use message::{Message, MessagePart, MessageRef, MessageType, Outgoing};

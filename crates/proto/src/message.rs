@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::deflate::PreparedMessage;
+
 /// The type of a message (§5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageType {
@@ -62,6 +64,8 @@ pub struct MessagePart {
 pub struct Outgoing<'a> {
     pub(crate) message_type: MessageType,
     pub(crate) payload: Payload<'a>,
+    /// Whether it may be compressed.
+    pub(crate) compress: bool,
 }
 
 /// Bytes to send.
@@ -69,6 +73,7 @@ pub struct Outgoing<'a> {
 pub(crate) enum Payload<'a> {
     Borrowed(&'a [u8]),
     Shared(Bytes),
+    Prepared(&'a PreparedMessage),
 }
 
 impl Payload<'_> {
@@ -76,6 +81,7 @@ impl Payload<'_> {
         match self {
             Self::Borrowed(bytes) => bytes,
             Self::Shared(bytes) => bytes,
+            Self::Prepared(message) => message.as_bytes(),
         }
     }
 }
@@ -172,7 +178,15 @@ impl<'a> Outgoing<'a> {
     /// Private: whoever calls it knows that text is UTF-8.
     #[inline]
     fn shared(message_type: MessageType, payload: impl Into<Bytes>) -> Self {
-        Self { message_type, payload: Payload::Shared(payload.into()) }
+        Self { message_type, payload: Payload::Shared(payload.into()), compress: true }
+    }
+
+    /// The same message, never to be compressed: for what is compressed already, and for secrets next to text that someone
+    /// else chose (see [`Compression`](crate::Compression)).
+    #[must_use]
+    pub fn uncompressed(mut self) -> Self {
+        self.compress = false;
+        self
     }
 
     /// The type.
@@ -188,7 +202,7 @@ impl<'a> Outgoing<'a> {
 
     #[inline]
     const fn borrowed(message_type: MessageType, bytes: &'a [u8]) -> Self {
-        Self { message_type, payload: Payload::Borrowed(bytes) }
+        Self { message_type, payload: Payload::Borrowed(bytes), compress: true }
     }
 }
 
@@ -273,6 +287,12 @@ impl From<Message> for Outgoing<'_> {
 impl From<&Message> for Outgoing<'_> {
     fn from(message: &Message) -> Self {
         message.clone().into()
+    }
+}
+
+impl<'a> From<&'a PreparedMessage> for Outgoing<'a> {
+    fn from(message: &'a PreparedMessage) -> Self {
+        Self { message_type: message.message_type(), payload: Payload::Prepared(message), compress: true }
     }
 }
 

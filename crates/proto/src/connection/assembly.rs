@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::config::{Config, Role};
+use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::frame::{Header, MaskingKey, Opcode};
 use crate::message::{MessageRef, MessageType};
@@ -22,13 +23,18 @@ pub(super) struct Assembly {
     fragments: u32,
     /// Parts of the message have been handed out: it cannot be delivered whole any more.
     pub(super) in_parts: bool,
+    /// The message is compressed.
+    pub(super) inflater: Option<Inflater>,
 }
 
 #[derive(Debug)]
 pub(super) struct DataFrame {
     /// Payload bytes still to come.
     pub(super) remaining: u64,
-    /// The key for the next of them; meaningless in frames of a server.
+    /// How many of them have arrived, and were unmasked, but not consumed: an inflater that has no more room leaves them
+    /// in the input.
+    unmasked: usize,
+    /// The key for those after that; meaningless in frames of a server.
     key: MaskingKey,
     pub(super) fin: bool,
 }
@@ -36,11 +42,24 @@ pub(super) struct DataFrame {
 impl DataFrame {
     /// Takes note of payload that has arrived, and unmasks it if a client sent it.
     pub(super) fn arrived(&mut self, payload: &mut [u8], role: Role) {
+        self.unmask(payload, role);
+        self.consumed(payload.len());
+    }
+
+    /// Unmasks payload that has arrived, as far as that has not been done yet.
+    pub(super) fn unmask(&mut self, payload: &mut [u8], role: Role) {
         if role == Role::Server {
-            self.key.apply(payload);
-            self.key = self.key.advanced(payload.len());
+            let new = payload.get_mut(self.unmasked..).unwrap_or_default();
+            self.key.apply(new);
+            self.key = self.key.advanced(new.len());
         }
-        self.remaining -= payload.len() as u64;
+        self.unmasked = self.unmasked.max(payload.len());
+    }
+
+    /// Takes note of payload, unmasked, that is not needed any more.
+    pub(super) fn consumed(&mut self, len: usize) {
+        self.unmasked -= len;
+        self.remaining -= len as u64;
     }
 
     /// How much of `available` belongs to this frame.
@@ -60,7 +79,8 @@ impl Assembly {
             Opcode::Binary => Content::Binary(Vec::new()),
             _ => return Err(ProtocolError::UnexpectedContinuation),
         };
-        let mut message = Self { content, frame: None, announced: 0, fragments: 0, in_parts: false };
+        let mut message =
+            Self { content, frame: None, announced: 0, fragments: 0, in_parts: false, inflater: None };
         message.begin_frame(header);
         Ok(message)
     }
@@ -83,6 +103,7 @@ impl Assembly {
         self.fragments = self.fragments.saturating_add(1);
         self.frame = Some(DataFrame {
             remaining: header.payload_len,
+            unmasked: 0,
             key: header.masking_key.unwrap_or(MaskingKey::new([0; 4])),
             fin: header.fin,
         });
@@ -93,6 +114,9 @@ impl Assembly {
         if self.in_parts {
             return Ok(());
         }
+        if self.inflater.is_some() {
+            return self.check_compressed(config);
+        }
         if let Some(frame) =
             self.frame.as_ref().filter(|frame| frame.remaining > config.max_frame_size as u64)
         {
@@ -101,10 +125,29 @@ impl Assembly {
         if self.announced > config.max_message_size as u64 {
             return Err(ProtocolError::MessageTooLarge { len: self.announced, max: config.max_message_size });
         }
+        self.check_fragments(config)
+    }
+
+    /// What is inflated is what counts, and it is counted as it comes. Of what is announced there may be a little more, as
+    /// what cannot be compressed grows.
+    fn check_compressed(&self, config: &Config) -> Result<(), ProtocolError> {
+        let max = config.max_message_size;
+        if self.announced > max.saturating_add(max / 8).saturating_add(1024) as u64 {
+            return Err(ProtocolError::MessageTooLarge { len: self.announced, max });
+        }
+        self.check_fragments(config)
+    }
+
+    fn check_fragments(&self, config: &Config) -> Result<(), ProtocolError> {
         if self.fragments > config.max_fragments {
             return Err(ProtocolError::TooManyFragments { max: config.max_fragments });
         }
         Ok(())
+    }
+
+    /// Whether what comes need not be looked at.
+    pub(super) fn may_go_anywhere(&self) -> bool {
+        self.inflater.is_none() && self.content.is_empty_binary()
     }
 
     /// Ends the frame if all of it has arrived: whether the message ends with it.
@@ -133,6 +176,13 @@ impl Content {
         match self {
             Self::Text(..) => MessageType::Text,
             Self::Binary(_) => MessageType::Binary,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(text, _) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! An open connection, without I/O: inputs, commands, outputs and questions.
 
 mod assembly;
+mod compressed;
 mod output;
 mod receive;
 mod send;
@@ -13,8 +14,10 @@ use std::time::Instant;
 
 use crate::close::{CloseCode, Closed, Initiator};
 use crate::config::{Config, Role};
+use crate::deflate::{Compression, CompressionStatistics, Deflate};
 use crate::error::{ProtocolError, TimedOut};
 use crate::frame::MaskingKeys;
+use crate::handshake::DeflateAgreement;
 use crate::message::{MessageRef, MessageType};
 
 use assembly::Assembly;
@@ -49,6 +52,8 @@ pub struct Connection {
     output: Output,
     /// The message of which parts were sent, until its end.
     unfinished: Option<Unfinished>,
+    /// What compression needs, if it was agreed on.
+    deflate: Option<Box<Deflate>>,
     /// Control frames whose turn has not come.
     control: Option<Box<ControlFrames>>,
     /// Where the last pong queued ends in the outgoing stream. The next ones wait until that is written.
@@ -142,6 +147,7 @@ impl Connection {
             config,
             output: Output::default(),
             unfinished: None,
+            deflate: None,
             control: None,
             pong_end: 0,
             closed: None,
@@ -152,7 +158,19 @@ impl Connection {
         }
     }
 
+    /// The same connection with permessage-deflate, as the opening handshake has agreed on it.
+    #[must_use]
+    pub fn with_compression(mut self, compression: &Compression, agreement: DeflateAgreement) -> Self {
+        self.deflate = Some(Box::new(Deflate::new(compression, agreement)));
+        self
+    }
+
     // Questions.
+
+    /// What was agreed on about compression, and what came of it. `None` without compression.
+    pub fn compression(&self) -> Option<(DeflateAgreement, CompressionStatistics)> {
+        self.deflate.as_ref().map(|deflate| (deflate.agreement, deflate.statistics))
+    }
 
     /// Which end this is.
     pub const fn role(&self) -> Role {

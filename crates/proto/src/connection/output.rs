@@ -5,6 +5,7 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
+use crate::deflate::scratch;
 use crate::frame::header::MAX_HEADER;
 use crate::frame::{Header, MaskingKey, Opcode};
 
@@ -16,6 +17,27 @@ const WORTH_RECLAIMING: usize = 16 << 10;
 
 /// How far bytes already sent may pile up in front before they are removed.
 const COMPACT: usize = 64 << 10;
+
+/// The first byte of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) opcode: Opcode,
+    pub(super) fin: bool,
+    pub(super) rsv: u8,
+}
+
+impl Start {
+    /// Of a frame that is whole, as most are.
+    pub(super) const fn whole(opcode: Opcode) -> Self {
+        Self { opcode, fin: true, rsv: 0 }
+    }
+
+    #[inline]
+    const fn header(self, masking_key: Option<MaskingKey>, payload_len: usize) -> Header {
+        let Self { opcode, fin, rsv } = self;
+        Header { fin, rsv, opcode, masking_key, payload_len: payload_len as u64 }
+    }
+}
 
 /// Frames waiting to be written.
 ///
@@ -63,8 +85,8 @@ impl Output {
 
     /// Queues one frame, copying its payload.
     #[inline]
-    pub(super) fn push(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: &[u8]) {
-        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: payload.len() as u64 };
+    pub(super) fn push(&mut self, start: Start, key: Option<MaskingKey>, payload: &[u8]) {
+        let header = start.header(key, payload.len());
         let before = self.near.len();
         self.near.reserve(MAX_HEADER + payload.len());
         header.write(&mut self.near);
@@ -76,11 +98,11 @@ impl Output {
     }
 
     /// Queues one frame by reference to its payload, unless that is small.
-    pub(super) fn push_shared(&mut self, opcode: Opcode, fin: bool, key: Option<MaskingKey>, payload: Bytes) {
+    pub(super) fn push_shared(&mut self, start: Start, key: Option<MaskingKey>, payload: Bytes) {
         if payload.len() < BY_REFERENCE {
-            return self.push(opcode, fin, key, &payload);
+            return self.push(start, key, &payload);
         }
-        let header = Header { fin, rsv: 0, opcode, masking_key: key, payload_len: payload.len() as u64 };
+        let header = start.header(key, payload.len());
         let before = self.near.len();
         header.write(&mut self.near);
         self.total_queued += (self.near.len() - before) as u64 + header.payload_len;
@@ -100,6 +122,17 @@ impl Output {
             },
         };
         self.far.get_or_insert_default().push_back((self.near.len(), payload));
+    }
+
+    /// Queues one frame whose payload was compressed into the thread's buffer: that is given back, or a large one kept by
+    /// reference.
+    pub(super) fn push_owned(&mut self, start: Start, key: Option<MaskingKey>, payload: Vec<u8>) {
+        if payload.len() < BY_REFERENCE {
+            self.push(start, key, &payload);
+            scratch::give_compressed(payload);
+        } else {
+            self.push_shared(start, key, payload.into());
+        }
     }
 
     /// What is to be written next, where it lies in one piece: all of it, unless a large payload waits.
@@ -228,7 +261,7 @@ mod tests {
             };
             header.write(&mut expected);
             expected.extend_from_slice(&payload);
-            output.push_shared(Opcode::Binary, true, None, payload);
+            output.push_shared(Start::whole(Opcode::Binary), None, payload);
         }
         (output, expected)
     }
@@ -267,7 +300,7 @@ mod tests {
             let mut output = Output::default();
             let payload = if key.is_some() { Bytes::from(vec![7; BY_REFERENCE]) } else { payload.clone() };
             let address = if key.is_some() { payload.as_ptr() } else { address };
-            output.push_shared(Opcode::Binary, true, key, payload);
+            output.push_shared(Start::whole(Opcode::Binary), key, payload);
             assert_eq!(output.far.as_ref().unwrap()[0].1.as_ptr(), address);
         }
     }
@@ -276,7 +309,11 @@ mod tests {
     fn a_shared_payload_is_never_masked_in_place() {
         let payload = Bytes::from(vec![7; BY_REFERENCE]);
         let mut output = Output::default();
-        output.push_shared(Opcode::Binary, true, Some(MaskingKey::new([1, 2, 3, 4])), payload.clone());
+        output.push_shared(
+            Start::whole(Opcode::Binary),
+            Some(MaskingKey::new([1, 2, 3, 4])),
+            payload.clone(),
+        );
         assert!(payload.iter().all(|&byte| byte == 7));
         assert_ne!(output.far.as_ref().unwrap()[0].1[0], 7);
     }
@@ -305,8 +342,8 @@ mod tests {
     fn sent_bytes_do_not_pile_up() {
         let mut output = Output::default();
         for _ in 0..1000 {
-            output.push(Opcode::Binary, true, None, &[0; 1000]);
-            output.push(Opcode::Binary, true, None, &[0; 1000]);
+            output.push(Start::whole(Opcode::Binary), None, &[0; 1000]);
+            output.push(Start::whole(Opcode::Binary), None, &[0; 1000]);
             output.advance(output.len() - 500);
         }
         assert!(output.near.capacity() < 4 * COMPACT, "{} bytes", output.near.capacity());

@@ -16,15 +16,15 @@ use crate::frame::{Header, MaskingKey, Opcode};
 use crate::message::{MessageRef, MessageType};
 
 /// What a look at the input found, as positions in it: no borrow, so that the search may go on.
-enum Found {
+pub(super) enum Found {
     Nothing,
     /// A whole message in one frame, unmasked.
     Message(MessageType, Range<usize>),
     /// The end of a message put together from several chunks.
     Assembled(MessageRef<'static>),
     Part(MessageType, Range<usize>, bool),
-    /// What was put together before the caller asked for parts.
-    KeptPart(MessageType, Vec<u8>),
+    /// A part that does not lie in the input: what was put together before the caller asked for parts, or inflated.
+    OwnedPart(MessageType, Vec<u8>, bool),
     Pong(u64, std::time::Instant),
     Closed,
 }
@@ -79,8 +79,8 @@ impl Connection {
             Found::Part(message_type, range, is_complete) => {
                 Some(Event::Part { bytes: Cow::Borrowed(&input[range]), message_type, is_complete })
             }
-            Found::KeptPart(message_type, kept) => {
-                Some(Event::Part { bytes: Cow::Owned(kept), message_type, is_complete: false })
+            Found::OwnedPart(message_type, bytes, is_complete) => {
+                Some(Event::Part { bytes: Cow::Owned(bytes), message_type, is_complete })
             }
             Found::Pong(number, sent) => Some(Event::Pong { number, sent }),
             Found::Closed => Some(Event::Closed),
@@ -188,7 +188,10 @@ impl Connection {
             return Ok(Some(kept));
         }
         if self.message.as_ref().is_some_and(|message| message.frame.is_some()) {
-            return self.payload(input, at, delivery, most);
+            return match self.deflate.is_some() && self.is_inflating() {
+                false => self.payload(input, at, delivery, most),
+                true => self.compressed_payload(input, at, delivery, most),
+            };
         }
         let Some((header, len)) = Header::parse(&input[*at..])? else {
             return Ok(Some(Found::Nothing));
@@ -213,8 +216,7 @@ impl Connection {
     }
 
     fn check_header(&self, header: &Header) -> Result<(), ProtocolError> {
-        // permessage-deflate will allow RSV1 on the first frame of a message here.
-        if header.rsv != 0 {
+        if header.rsv != 0 && !self.is_compressed(header) {
             return Err(ProtocolError::ReservedBits(header.rsv));
         }
         match (self.role, header.masking_key) {
@@ -230,7 +232,13 @@ impl Connection {
                 message.go_on(header)?;
                 message
             }
-            none => none.insert(Box::new(Assembly::begin(header)?)),
+            none => {
+                let message = none.insert(Box::new(Assembly::begin(header)?));
+                if header.rsv != 0 {
+                    message.inflater = self.deflate.as_ref().map(|deflate| deflate.inflater());
+                }
+                message
+            }
         };
         if delivery == Delivery::Whole { message.check_limits(&self.config) } else { Ok(()) }
     }
@@ -240,7 +248,7 @@ impl Connection {
         let message = self.message.as_mut().filter(|message| !message.in_parts)?;
         let kept = message.content.take_kept();
         message.in_parts = !kept.is_empty();
-        message.in_parts.then(|| Found::KeptPart(message.content.message_type(), kept))
+        message.in_parts.then(|| Found::OwnedPart(message.content.message_type(), kept, false))
     }
 
     /// What is there of the payload of the frame under way.
@@ -282,7 +290,7 @@ impl Connection {
         Ok(self.end_message(message_ends)?.map(|content| Found::Assembled(content.into_message())))
     }
 
-    fn end_message(&mut self, ends: bool) -> Result<Option<Content>, ProtocolError> {
+    pub(super) fn end_message(&mut self, ends: bool) -> Result<Option<Content>, ProtocolError> {
         if !ends {
             return Ok(None);
         }
@@ -362,7 +370,8 @@ impl Connection {
     ///
     /// All input must have been consumed. Tell [`payload_read`](Self::payload_read) what was read.
     pub fn payload_buffer(&mut self, least: usize) -> Option<(&mut Vec<u8>, usize)> {
-        let message = self.message.as_mut().filter(|message| !message.in_parts)?;
+        let message =
+            self.message.as_mut().filter(|message| !message.in_parts && message.inflater.is_none())?;
         let frame = message.frame.as_ref().filter(|frame| frame.remaining >= least as u64)?;
         message.content.reserve(1, frame.remaining, frame.fin);
         let Content::Binary(bytes) = &mut message.content else { return None };
@@ -393,7 +402,7 @@ impl Connection {
     /// Zero between frames, and within a message that has to be looked at: text, or one that is being put together.
     /// All input must have been consumed. Tell [`payload_into`](Self::payload_into) what was read.
     pub fn payload_remaining(&self) -> u64 {
-        let message = self.message.as_ref().filter(|message| message.content.is_empty_binary());
+        let message = self.message.as_ref().filter(|message| message.may_go_anywhere());
         message.and_then(|message| message.frame.as_ref()).map_or(0, |frame| frame.remaining)
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::output::Start;
 use super::state::State;
 use super::{CloseFrame, Connection};
 use crate::close::{CloseCode, Closed, Initiator, MAX_CLOSE_REASON};
@@ -40,10 +41,14 @@ impl Connection {
         }
         self.control_first(keys);
         let key = self.key(keys);
-        let opcode = message.message_type.into();
+        if self.deflate.is_some() && self.send_compressed(&message, key)? {
+            return Ok(());
+        }
+        let start = Start::whole(message.message_type.into());
         match message.payload {
-            Payload::Borrowed(bytes) => self.output.push(opcode, true, key, bytes),
-            Payload::Shared(bytes) => self.output.push_shared(opcode, true, key, bytes),
+            Payload::Borrowed(bytes) => self.output.push(start, key, bytes),
+            Payload::Shared(bytes) => self.output.push_shared(start, key, bytes),
+            Payload::Prepared(message) => self.output.push_shared(start, key, message.bytes()),
         }
         self.messages_sent += 1;
         Ok(())
@@ -63,6 +68,31 @@ impl Connection {
         is_complete: bool,
         keys: &mut impl MaskingKeys,
     ) -> Result<(), CommandError> {
+        self.queue_part(message_type, bytes, is_complete, true, keys)
+    }
+
+    /// [`send_part`](Self::send_part), but if the part begins a message, that is never compressed.
+    ///
+    /// # Errors
+    /// As `send_part`.
+    pub fn send_part_uncompressed(
+        &mut self,
+        message_type: MessageType,
+        bytes: &[u8],
+        is_complete: bool,
+        keys: &mut impl MaskingKeys,
+    ) -> Result<(), CommandError> {
+        self.queue_part(message_type, bytes, is_complete, false, keys)
+    }
+
+    fn queue_part(
+        &mut self,
+        message_type: MessageType,
+        bytes: &[u8],
+        is_complete: bool,
+        compress: bool,
+        keys: &mut impl MaskingKeys,
+    ) -> Result<(), CommandError> {
         if self.state != State::Open {
             return Err(CommandError::Closing);
         }
@@ -78,7 +108,10 @@ impl Connection {
         }
         self.control_first(keys);
         let key = self.key(keys);
-        self.output.push(opcode, is_complete, key, bytes);
+        let start = Start { opcode, fin: is_complete, rsv: 0 };
+        if self.deflate.is_none() || !self.send_part_compressed(start, key, bytes, compress)? {
+            self.output.push(start, key, bytes);
+        }
         self.messages_sent += u64::from(is_complete);
         self.unfinished = (!is_complete).then_some(Unfinished { message_type, utf8 });
         Ok(())
@@ -101,7 +134,7 @@ impl Connection {
         let number = self.timer.ping_queued(now, self.output.end());
         self.control_first(keys);
         let key = self.key(keys);
-        self.output.push(Opcode::Ping, true, key, &number.to_be_bytes());
+        self.output.push(Start::whole(Opcode::Ping), key, &number.to_be_bytes());
         Ok(number)
     }
 
@@ -151,7 +184,7 @@ impl Connection {
         if self.output.written() >= self.pong_end && !control.pongs.is_empty() {
             for payload in control.pongs.drain(..) {
                 let key = self.key(keys);
-                self.output.push(Opcode::Pong, true, key, &payload);
+                self.output.push(Start::whole(Opcode::Pong), key, &payload);
             }
             self.pong_end = self.output.end();
         }
@@ -164,7 +197,7 @@ impl Connection {
                     body.extend_from_slice(close.reason.as_bytes());
                 }
                 let key = self.key(keys);
-                self.output.push(Opcode::Close, true, key, &body);
+                self.output.push(Start::whole(Opcode::Close), key, &body);
             }
             None if !control.pongs.is_empty() => self.control = Some(control),
             None => {}

@@ -1,6 +1,7 @@
 //! The protocol core against RFC 6455 and the known faults of its peers: no sockets, no sleeping.
 
 mod closing;
+mod compression;
 mod fragmentation;
 mod framing;
 mod large;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use wsduo_proto::handshake::{DeflateAgreement, DeflateSettings};
 use wsduo_proto::{
-    Config, Connection, Delivery, Event, MaskingKeys, Message, MessageType, ProtocolError, Role,
+    Compression, Config, Connection, Delivery, Event, MaskingKeys, Message, MessageType, ProtocolError, Role,
 };
 
 /// The key of every masked frame, that of the examples in RFC 6455 §5.7.
@@ -129,6 +130,13 @@ impl End {
         }
     }
 
+    /// With compression, where both ends have the same settings.
+    pub(crate) fn compressing(role: Role, config: Config, compression: &Compression) -> Self {
+        let mut end = Self::new(role, config, Instant::now());
+        end.connection = end.connection.with_compression(compression, agreed(compression));
+        end
+    }
+
     /// Gives `bytes` to the connection as one read would.
     pub(crate) fn receive(&mut self, bytes: &[u8], delivery: Delivery) {
         let over = self.connection.is_ended();
@@ -211,6 +219,22 @@ fn see(event: Event<'_>, parts: &mut Vec<u8>) -> Option<Seen> {
     })
 }
 
+/// What two ends with these settings agree on.
+pub(crate) fn agreed(compression: &Compression) -> DeflateAgreement {
+    let &DeflateSettings {
+        send_window_bits,
+        receive_window_bits,
+        send_context_takeover,
+        receive_context_takeover,
+    } = compression.negotiation();
+    DeflateAgreement {
+        send_window_bits,
+        receive_window_bits,
+        send_context_takeover,
+        receive_context_takeover,
+    }
+}
+
 /// A configuration that differs from the default by what `change` does.
 pub(crate) fn config(change: impl FnOnce(&mut Config)) -> Config {
     let mut config = Config::default();
@@ -222,19 +246,29 @@ pub(crate) fn config(change: impl FnOnce(&mut Config)) -> Config {
 #[derive(Debug)]
 pub(crate) struct Check {
     config: Config,
+    compression: Option<Compression>,
     roles: Vec<Role>,
     deliveries: Vec<Delivery>,
 }
 
 impl Default for Check {
     fn default() -> Self {
-        Self { config: Config::default(), roles: ROLES.to_vec(), deliveries: DELIVERIES.to_vec() }
+        Self {
+            config: Config::default(),
+            compression: None,
+            roles: ROLES.to_vec(),
+            deliveries: DELIVERIES.to_vec(),
+        }
     }
 }
 
 impl Check {
     pub(crate) fn config(change: impl FnOnce(&mut Config)) -> Self {
         Self { config: config(change), ..Self::default() }
+    }
+
+    pub(crate) fn compression(self, compression: Compression) -> Self {
+        Self { compression: Some(compression), ..self }
     }
 
     pub(crate) fn delivery(self, delivery: Delivery) -> Self {
@@ -254,7 +288,10 @@ impl Check {
     pub(crate) fn bytes(&self, role: Role, wire: &[u8], expected: &[Seen], answer: &str) {
         for &delivery in &self.deliveries {
             for segments in segmentations(wire) {
-                let mut end = End::new(role, self.config.clone(), Instant::now());
+                let mut end = match &self.compression {
+                    Some(compression) => End::compressing(role, self.config.clone(), compression),
+                    None => End::new(role, self.config.clone(), Instant::now()),
+                };
                 for segment in &segments {
                     end.receive(segment, delivery);
                 }
