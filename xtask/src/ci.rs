@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::conformance::{self, Plan, Role};
+use crate::conformance::{self, Plan, Role, Set};
 use crate::shell::{Outcome, Running, cargo, run, run_within};
 use crate::{examples, fuzz, tidy};
 
@@ -85,13 +85,17 @@ const STEPS: &[Step] = &[
     Step { name: "demo", repeat: "cargo run --release -- demo", work: Work::CargoWithin(DEMO_LIMIT) },
     Step {
         name: "conformance-server",
-        repeat: "cargo xtask conformance server --fast",
-        work: Work::Own(|| conformance::run(&Plan { roles: vec![Role::Server], ..Plan::default() })),
+        repeat: "cargo xtask conformance server --medium",
+        work: Work::Own(|| {
+            conformance::run(&Plan { roles: vec![Role::Server], set: Set::Medium, ..Plan::default() })
+        }),
     },
     Step {
         name: "conformance-client",
-        repeat: "cargo xtask conformance client --fast",
-        work: Work::Own(|| conformance::run(&Plan { roles: vec![Role::Client], ..Plan::default() })),
+        repeat: "cargo xtask conformance client --medium",
+        work: Work::Own(|| {
+            conformance::run(&Plan { roles: vec![Role::Client], set: Set::Medium, ..Plan::default() })
+        }),
     },
     Step {
         name: "fuzz",

@@ -2,13 +2,16 @@
 //!
 //! `autobahn_client ws://HOST:PORT`
 
-use wsduo::{Error, MessageWebSocketControl};
+use wsduo::{Compression, Error, MessageWebSocketControl};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let base = std::env::args().nth(1).ok_or("usage: autobahn_client ws://HOST:PORT")?;
     let base = base.trim_end_matches('/');
-    let control = MessageWebSocketControl::new().max_message_size(usize::MAX).max_fragments(u32::MAX);
+    let control = MessageWebSocketControl::new()
+        .max_message_size(usize::MAX)
+        .max_fragments(u32::MAX)
+        .compression(Compression::new());
 
     let mut socket = control.connect(&format!("{base}/getCaseCount")).await?;
     let message = socket.receive().await?.ok_or("no case count")?;

@@ -1,27 +1,31 @@
 //! The fastest honest echo server the API allows: one thread, no size limits. For measuring and conformance tests.
 //!
-//! `echo_server ADDR [--tls] [--sink]`: `--tls` serves `wss` with a certificate made on the spot; `--sink` counts binary
+//! `echo_server ADDR [--tls] [--deflate] [--sink]`: `--tls` serves `wss` with a certificate made on the spot; `--deflate` accepts
+//! compression; `--sink` counts binary
 //! messages without answering them, and answers a text message with that count in decimal.
 
-use wsduo::{Error, Identity, Incoming, Listener, MessageType, MessageWebSocketControl, RequestControl};
+use wsduo::{
+    Compression, Error, Identity, Incoming, Listener, MessageType, MessageWebSocketControl, RequestControl,
+};
+
+const USAGE: &str = "usage: echo_server ADDR [--tls] [--deflate] [--sink]";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut address = None;
-    let (mut tls, mut sink) = (false, false);
+    let (mut tls, mut deflate, mut sink) = (false, false, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--tls" => tls = true,
+            "--deflate" => deflate = true,
             "--sink" => sink = true,
             _ if address.is_none() && !argument.starts_with('-') => address = Some(argument),
             _ => {
-                return Err(
-                    format!("unknown argument {argument}; usage: echo_server ADDR [--tls] [--sink]").into()
-                );
+                return Err(format!("unknown argument {argument}; {USAGE}").into());
             }
         }
     }
-    let address = address.ok_or("usage: echo_server ADDR [--tls] [--sink]")?;
+    let address = address.ok_or(USAGE)?;
 
     let mut listener = Listener::bind(address).requests(RequestControl::new().allow_any_origin());
     if tls {
@@ -34,7 +38,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let control = MessageWebSocketControl::new()
         .max_message_size(usize::MAX)
         .max_fragments(u32::MAX)
-        .max_queued(448 << 10);
+        .max_queued(448 << 10)
+        .compression(deflate.then(Compression::new));
     loop {
         let incoming = listener.accept().await;
         let control = control.clone();

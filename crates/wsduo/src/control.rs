@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite};
+use wsduo_proto::handshake::DeflateAgreement;
 use wsduo_proto::handshake::HeadLimits;
-use wsduo_proto::{Config, Role, WebSocketUri};
+use wsduo_proto::{Compression, Config, Connection, Role, WebSocketUri};
 
 use crate::error::{Error, ErrorKind};
 use crate::information::Facts;
+use crate::io::alarm::Alarm;
 use crate::io::connect::{Opened, connect};
 use crate::message_web_socket::MessageWebSocket;
 use crate::tls::ClientTls;
@@ -62,6 +64,21 @@ macro_rules! common_settings {
         #[must_use]
         pub fn tls(self, tls: crate::tls::ClientTls) -> Self {
             self.set(|settings| settings.tls = tls)
+        }
+
+        /// Compress messages where the peer agrees (permessage-deflate, RFC 7692). `None`: neither offer it nor accept it, which
+        /// is the default: it costs memory and time, and secrets next to text of an attacker's must not be compressed (see
+        /// [`Compression`](crate::Compression)).
+        #[must_use]
+        pub fn compression(self, compression: impl Into<Option<crate::Compression>>) -> Self {
+            let compression = compression.into();
+            self.set(|settings| {
+                if let Some(Err(error)) = compression.map(|compression| compression.check()) {
+                    let error = crate::Error::text(crate::ErrorKind::InvalidInput, error.to_string());
+                    settings.invalid.get_or_insert(error);
+                }
+                settings.compression = compression;
+            })
         }
 
         /// How many bytes may be queued before sending waits for them to be written. Default 128 KiB.
@@ -144,6 +161,7 @@ pub(crate) struct Settings {
     pub(crate) subprotocols: Vec<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) config: Arc<Config>,
+    pub(crate) compression: Option<Compression>,
     pub(crate) head_limits: HeadLimits,
     pub(crate) connect_timeout: Duration,
     pub(crate) total_timeout: Option<Duration>,
@@ -159,6 +177,7 @@ impl Default for Settings {
             subprotocols: Vec::new(),
             headers: HeaderMap::new(),
             config: Arc::default(),
+            compression: None,
             head_limits: HeadLimits::default(),
             connect_timeout: Duration::from_secs(60),
             total_timeout: None,
@@ -181,9 +200,10 @@ impl Settings {
         self.check()?;
         let uri = WebSocketUri::parse(uri)?;
         // Boxed: connecting needs some memory, and gives it back when it is done.
-        let Opened { transport, facts, behind_handshake } = Box::pin(connect(&uri, self)).await?;
-        let config = Arc::clone(&self.config);
-        Ok(MessageWebSocket::open(transport, Role::Client, config, facts, behind_handshake))
+        let Opened { transport, facts, compression, behind_handshake } =
+            Box::pin(connect(&uri, self)).await?;
+        let connection = self.connection(Role::Client, compression);
+        Ok(MessageWebSocket::open(transport, connection, facts, behind_handshake))
     }
 
     /// A socket on a transport on which the opening handshake is over.
@@ -191,8 +211,17 @@ impl Settings {
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
-        let config = Arc::clone(&self.config);
-        MessageWebSocket::open(transport, role, config, Facts::default(), Vec::new())
+        let connection = self.connection(role, None);
+        MessageWebSocket::open(transport, connection, Facts::default(), Vec::new())
+    }
+
+    /// An open connection, with what was agreed on about compression.
+    pub(crate) fn connection(&self, role: Role, agreement: Option<DeflateAgreement>) -> Connection {
+        let connection = Connection::new(role, Arc::clone(&self.config), Alarm::now());
+        match (&self.compression, agreement) {
+            (Some(compression), Some(agreement)) => connection.with_compression(compression, agreement),
+            _ => connection,
+        }
     }
 }
 

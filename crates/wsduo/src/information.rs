@@ -4,13 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wsduo_proto::handshake::Response;
+use tokio::io::{AsyncRead, AsyncWrite};
+use wsduo_proto::CompressionStatistics;
+use wsduo_proto::handshake::{DeflateAgreement, Response};
+
+use crate::io::driver::Driver;
 
 /// What is known of a connection at one moment. Cheap to make and to clone.
 #[derive(Clone, Debug)]
 pub struct MessageWebSocketInformation {
     facts: Facts,
     statistics: Statistics,
+    compression: Option<CompressionInformation>,
 }
 
 /// What is known of the connection of a stream: the same as of any other.
@@ -49,6 +54,16 @@ pub struct Statistics {
     pub round_trip_time: Option<Duration>,
 }
 
+/// What compression does (permessage-deflate, RFC 7692).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompressionInformation {
+    /// What both ends agreed on.
+    pub agreement: DeflateAgreement,
+    /// How much was compressed, and to how much.
+    pub statistics: CompressionStatistics,
+}
+
 /// What TLS agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -62,8 +77,8 @@ pub struct TlsInformation {
 }
 
 impl MessageWebSocketInformation {
-    pub(crate) fn new(facts: Facts, statistics: Statistics) -> Self {
-        Self { facts, statistics }
+    pub(crate) fn new<T: AsyncRead + AsyncWrite + Unpin>(facts: Facts, driver: &Driver<T>) -> Self {
+        Self { facts, statistics: driver.statistics(), compression: driver.compression() }
     }
 
     /// This end of the transport, where it has an address.
@@ -89,6 +104,11 @@ impl MessageWebSocketInformation {
     /// What TLS agreed on; `None` without TLS.
     pub fn tls(&self) -> Option<&TlsInformation> {
         self.facts.agreed.as_ref()?.tls.as_ref()
+    }
+
+    /// What was agreed on about compression, and what it has done so far; `None` if messages are not compressed.
+    pub fn compression(&self) -> Option<&CompressionInformation> {
+        self.compression.as_ref()
     }
 
     /// Messages, bytes and the round-trip time so far.

@@ -81,7 +81,10 @@ pub use control::MessageWebSocketControl;
 pub use credential::Credential;
 pub use error::{Error, ErrorKind};
 pub use handler::{AsyncReplies, Replies};
-pub use information::{MessageWebSocketInformation, Statistics, StreamWebSocketInformation, TlsInformation};
+pub use information::{
+    CompressionInformation, MessageWebSocketInformation, Statistics, StreamWebSocketInformation,
+    TlsInformation,
+};
 pub use io::transport::Transport;
 pub use message_web_socket::MessageWebSocket;
 pub use parts::{MessageReader, MessageWriter};
@@ -97,10 +100,10 @@ pub use tls::Identity;
 pub use bytes::Bytes;
 pub use bytestring::ByteString;
 pub use http;
-pub use wsduo_proto::handshake::{Refusal, Response};
+pub use wsduo_proto::handshake::{DeflateAgreement, Refusal, Response};
 pub use wsduo_proto::{
-    CloseCode, Closed, CommandError, Initiator, Message, MessagePart, MessageRef, MessageType, Outgoing,
-    ProtocolError, Role, TimedOut,
+    CloseCode, Closed, CommandError, Compression, CompressionStatistics, Initiator, Message, MessagePart,
+    MessageRef, MessageType, Outgoing, PreparedMessage, ProtocolError, Role, TimedOut,
 };
 
 /// Compiles what the README shows.

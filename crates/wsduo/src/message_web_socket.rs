@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use futures_core::stream::FusedStream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite};
 use wsduo_proto::{
-    CloseCode, Closed, Config, Delivery, Event, Message, MessagePart, MessageType, Outgoing, Role,
+    CloseCode, Closed, Connection, Delivery, Event, Message, MessagePart, MessageType, Outgoing,
 };
 
 use crate::control::MessageWebSocketControl;
@@ -80,12 +79,11 @@ impl MessageWebSocket {
 impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     pub(crate) fn open(
         transport: T,
-        role: Role,
-        config: Arc<Config>,
+        connection: Connection,
         facts: Facts,
         behind_handshake: Vec<u8>,
     ) -> Self {
-        let driver = Driver::new(transport, role, config, behind_handshake);
+        let driver = Driver::new(transport, connection, behind_handshake);
         Self { inner: Box::new(Inner { driver, facts, tasks: None, stream_ended: false }) }
     }
 
@@ -228,7 +226,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
 
     /// What is known of the connection.
     pub fn information(&self) -> MessageWebSocketInformation {
-        MessageWebSocketInformation::new(self.inner.facts.clone(), self.inner.driver.statistics())
+        MessageWebSocketInformation::new(self.inner.facts.clone(), &self.inner.driver)
     }
 
     /// Splits the socket into a receiver and a sender, for two tasks or more: the sender can be cloned.

@@ -95,12 +95,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Drop for MessageReader<'_, T> {
 pub struct MessageWriter<'a, T: AsyncRead + AsyncWrite + Unpin> {
     socket: &'a mut MessageWebSocket<T>,
     message_type: MessageType,
+    compress: bool,
     finished: bool,
 }
 
 impl<'a, T: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, T> {
     pub(crate) fn new(socket: &'a mut MessageWebSocket<T>, message_type: MessageType) -> Self {
-        Self { socket, message_type, finished: false }
+        Self { socket, message_type, compress: true, finished: false }
+    }
+
+    /// Does not compress the message, unless it was begun already: for what is compressed as it is, and for secrets next to
+    /// text that someone else chose (see [`Compression`](crate::Compression)).
+    #[must_use]
+    pub fn uncompressed(mut self) -> Self {
+        self.compress = false;
+        self
     }
 
     /// Ends the message and writes all that is queued.
@@ -119,7 +128,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> MessageWriter<'a, T> {
         let driver = &mut self.socket.inner.driver;
         if !self.finished {
             // Without waiting for room, or whoever drops the future could not tell whether the message is ended.
-            driver.queue_part(self.message_type, &[], true)?;
+            driver.queue_part(self.message_type, &[], true, self.compress)?;
             self.finished = true;
         }
         driver.poll_flush(cx)
@@ -138,7 +147,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageWriter<'_, T> {
         let driver = &mut this.socket.inner.driver;
         ready!(driver.poll_room(cx))?;
         let frame = &bytes[..bytes.len().min(FRAME)];
-        driver.queue_part(this.message_type, frame, false)?;
+        driver.queue_part(this.message_type, frame, false, this.compress)?;
         Poll::Ready(Ok(frame.len()))
     }
 

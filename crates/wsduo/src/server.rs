@@ -455,10 +455,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         for (name, value) in &settings.headers {
             headers.append(name, value.clone());
         }
+        let compression = settings.compression.and_then(|it| it.negotiation().accept(&request.extensions));
+        let (agreement, extensions) = compression.unzip();
         let response = match invalid.map_or_else(|| settings.check(), Err) {
-            Ok(()) => {
-                request.accept(subprotocol.as_deref(), None, &headers).map_err(io_handshake::handshake_error)
-            }
+            Ok(()) => request
+                .accept(subprotocol.as_deref(), extensions.as_deref(), &headers)
+                .map_err(io_handshake::handshake_error),
             Err(error) => Err(error),
         };
         let response = match response {
@@ -487,8 +489,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         if subprotocol.is_some() || tls.is_some() {
             facts.agreed = Some(Arc::new(Agreed { subprotocol, response: None, tls }));
         }
-        let config = Arc::clone(&settings.config);
-        Ok(MessageWebSocket::open(transport, Role::Server, config, facts, behind_handshake))
+        let connection = settings.connection(Role::Server, agreement);
+        Ok(MessageWebSocket::open(transport, connection, facts, behind_handshake))
     }
 
     /// Refuses the request with an HTTP status, and ends the connection.

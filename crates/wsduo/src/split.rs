@@ -72,7 +72,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
     }
 
     pub(crate) fn information(&self) -> MessageWebSocketInformation {
-        MessageWebSocketInformation::new(self.facts.clone(), self.with(|driver| driver.statistics()))
+        self.with(|driver| MessageWebSocketInformation::new(self.facts.clone(), driver))
     }
 }
 

@@ -132,7 +132,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> StreamWebSocket<T> {
 
     /// What is known of the connection.
     pub fn information(&self) -> StreamWebSocketInformation {
-        StreamWebSocketInformation::new(self.inner.facts.clone(), self.inner.driver.statistics())
+        StreamWebSocketInformation::new(self.inner.facts.clone(), &self.inner.driver)
     }
 
     /// Splits the stream into a reader and a writer, for two tasks.
@@ -330,7 +330,7 @@ impl Writing {
         match self.framing {
             Framing::MessagePerWrite => driver.queue(Outgoing::from(frame))?,
             Framing::MessagePerFlush | Framing::OneMessage => {
-                driver.queue_part(MessageType::Binary, frame, false)?;
+                driver.queue_part(MessageType::Binary, frame, false, true)?;
             }
         }
         Poll::Ready(Ok(frame.len()))
@@ -342,7 +342,7 @@ impl Writing {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if self.framing == Framing::MessagePerFlush && driver.is_unfinished() && driver.is_open() {
-            driver.queue_part(MessageType::Binary, &[], true)?;
+            driver.queue_part(MessageType::Binary, &[], true, true)?;
         }
         driver.poll_flush(cx)
     }
@@ -355,7 +355,7 @@ impl Writing {
         if driver.is_open() {
             let one = self.framing == Framing::OneMessage && !self.ended;
             if one || driver.is_unfinished() {
-                driver.queue_part(MessageType::Binary, &[], true)?;
+                driver.queue_part(MessageType::Binary, &[], true, true)?;
                 self.ended = true;
             }
         }

@@ -22,7 +22,7 @@ pub(super) struct EchoServer {
 impl EchoServer {
     /// Starts `program` on a free loopback port, and waits for the line that names it.
     pub(super) fn start(program: &Path) -> Outcome<Self> {
-        let child = command(program).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn();
+        let child = command(program).args(["127.0.0.1:0", "--deflate"]).stdout(Stdio::piped()).spawn();
         let mut process =
             Running(child.map_err(|error| format!("cannot start {}: {error}", program.display()))?);
         let output = process.0.stdout.take().ok_or("the echo server has no output")?;

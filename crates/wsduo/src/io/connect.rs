@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wsduo_proto::WebSocketUri;
-use wsduo_proto::handshake::ClientRequest;
+use wsduo_proto::handshake::{ClientRequest, DeflateAgreement};
 
 use super::dial::dial;
 use super::handshake;
@@ -19,6 +19,7 @@ use crate::tls;
 pub(crate) struct Opened {
     pub(crate) transport: Transport,
     pub(crate) facts: Facts,
+    pub(crate) compression: Option<DeflateAgreement>,
     pub(crate) behind_handshake: Vec<u8>,
 }
 
@@ -38,21 +39,29 @@ async fn connect_in_stages(uri: &WebSocketUri, settings: &Settings) -> Result<Op
     let opening = async {
         let mut transport =
             if uri.is_secure() { settings.tls.connect(tcp, uri.host()).await? } else { Transport::tcp(tcp) };
+        let offer = settings.compression.map(|compression| compression.negotiation().offer());
         let request = ClientRequest {
             uri,
             subprotocols: &settings.subprotocols,
-            extensions: None,
+            extensions: offer.as_deref(),
             headers: &settings.headers,
         };
         let (response, behind_handshake) =
             handshake::client(&mut transport, &request, settings.head_limits).await?;
+        let compression = match &settings.compression {
+            Some(compression) => {
+                let judged = compression.negotiation().judge(&response.extensions);
+                judged.map_err(handshake::handshake_error)?
+            }
+            None => None,
+        };
         let agreed = Agreed {
             subprotocol: response.subprotocol.clone(),
             response: Some(response),
             tls: tls::information(&transport),
         };
         let facts = Facts { local_address, remote_address, agreed: Some(Arc::new(agreed)) };
-        Ok(Opened { transport, facts, behind_handshake })
+        Ok(Opened { transport, facts, compression, behind_handshake })
     };
     within(settings.connect_timeout, "TLS and the opening handshake", opening).await
 }

@@ -13,15 +13,14 @@ use std::future::Future;
 use std::io;
 use std::io::IoSlice;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use wsduo_proto::{
-    CloseCode, Closed, CommandError, Config, Connection, Delivery, Event, MessageType, Outgoing,
-    ProtocolError, Role, TimedOut,
+    CloseCode, Closed, CommandError, Connection, Delivery, Event, MessageType, Outgoing, ProtocolError, Role,
+    TimedOut,
 };
 
 use ahead::Ahead;
@@ -31,7 +30,7 @@ use super::input::Input;
 use super::keys::Keys;
 use super::scratch;
 use crate::error::{Error, ErrorKind};
-use crate::information::Statistics;
+use crate::information::{CompressionInformation, Statistics};
 
 /// Payloads of which at least this much is to come are read straight into the memory of their message.
 const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
@@ -97,10 +96,10 @@ enum Phase {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
-    pub(crate) fn new(transport: T, role: Role, config: Arc<Config>, behind_handshake: Vec<u8>) -> Self {
+    pub(crate) fn new(transport: T, connection: Connection, behind_handshake: Vec<u8>) -> Self {
         Self {
             transport,
-            connection: Connection::new(role, config, Alarm::now()),
+            connection,
             input: Input::new(behind_handshake),
             alarm: Alarm::default(),
             phase: Phase::Open,
@@ -143,6 +142,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             bytes_sent: self.connection.bytes_written(),
             round_trip_time: self.round_trip_time,
         }
+    }
+
+    pub(crate) fn compression(&self) -> Option<CompressionInformation> {
+        let (agreement, statistics) = self.connection.compression()?;
+        Some(CompressionInformation { agreement, statistics })
     }
 
     /// Whether something happened that another task may wait for; asking forgets it.
@@ -355,17 +359,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.connection.send(message, &mut Keys).map_err(|error| self.refused(error))
     }
 
-    /// Queues a part of a message.
+    /// Queues a part of a message; whether it may be compressed is settled by the first one.
     pub(crate) fn queue_part(
         &mut self,
         message_type: MessageType,
         bytes: &[u8],
         is_complete: bool,
+        compress: bool,
     ) -> Result<(), Error> {
         self.connection.lend_buffer(scratch::take_write_buffer);
-        self.connection
-            .send_part(message_type, bytes, is_complete, &mut Keys)
-            .map_err(|error| self.refused(error))
+        let result = if compress {
+            self.connection.send_part(message_type, bytes, is_complete, &mut Keys)
+        } else {
+            self.connection.send_part_uncompressed(message_type, bytes, is_complete, &mut Keys)
+        };
+        result.map_err(|error| self.refused(error))
     }
 
     fn refused(&self, error: CommandError) -> Error {
@@ -711,6 +719,8 @@ fn skips(mid_message: &mut bool, skipping: &mut bool, is_complete: bool) -> bool
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -725,7 +735,8 @@ mod tests {
     async fn an_idle_connection_owns_no_buffer() {
         const LARGE: usize = 1 << 20;
         let (near, mut far) = tokio::io::duplex(1000);
-        let mut driver = Driver::new(near, Role::Client, Arc::default(), vec![0x81, 1, b'x']);
+        let connection = Connection::new(Role::Client, Arc::default(), Alarm::now());
+        let mut driver = Driver::new(near, connection, vec![0x81, 1, b'x']);
         let peer = tokio::spawn(async move {
             let mut frame = vec![0x82, 127, 0, 0, 0, 0, 0, 16, 0, 0];
             frame.resize(10 + LARGE, 7);

@@ -6,6 +6,7 @@ mod api;
 mod backpressure;
 mod cancellation;
 mod closing;
+mod compression;
 mod deadlines;
 mod errors;
 mod faults;
