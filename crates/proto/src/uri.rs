@@ -361,7 +361,9 @@ mod tests {
         refused("ws://a b/", "contains ' '");
         refused("ws://a\r\nX: y/", "contains '\\r'");
         refused("ws://a%41/", "contains '%'");
-        for text in ["ws://bü cher.example/", "ws://ü%41/", "ws://xn--ü.example/", "ws://\u{ad}/", "ws://ü_b/"] {
+        for text in
+            ["ws://bü cher.example/", "ws://ü%41/", "ws://xn--ü.example/", "ws://\u{ad}/", "ws://ü_b/"]
+        {
             refused(text, "valid internationalised name");
         }
         for text in

@@ -154,10 +154,7 @@ mod tests {
                 "proxy answered 407 Proxy Authentication Required where 200 was expected, with proxy-authenticate \"Basic realm=\\\"a\\\"\"",
             ),
         );
-        check(
-            "HTTP/1.1 101 x\r\n\r\n",
-            Err("proxy answered 101 Switching Protocols where 200 was expected"),
-        );
+        check("HTTP/1.1 101 x\r\n\r\n", Err("proxy answered 101 Switching Protocols where 200 was expected"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod held_back;
 mod memory;
 mod messages;
 mod parts;
+mod proxies;
 mod server;
 mod split;
 mod support;
