@@ -7,6 +7,7 @@ mod backpressure;
 mod cancellation;
 mod closing;
 mod deadlines;
+mod dialling;
 mod errors;
 mod faults;
 mod handler;
