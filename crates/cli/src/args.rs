@@ -12,7 +12,7 @@ Exit codes:
   1  input or output of this side failed
   2  a mistake in the command line or in the input
   3  the host name could not be resolved
-  4  no connection, or not in time
+  4  no connection, or not in time, or the proxy made none
   5  TLS failed, or the certificate is not trusted
   6  the server answered with another HTTP status
   7  the peer broke the protocol or a limit
@@ -76,6 +76,28 @@ pub(crate) struct ConnectArgs {
     /// it [default: 60s for each stage]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+
+    /// How long each stage of connecting may take: look-up, each address, proxy, TLS, opening handshake [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) connect_timeout: Option<Duration>,
+
+    /// Connect through this proxy, or through none: http, https, socks5h, socks5, socks4a or socks4://[USER:PASSWORD@]HOST:PORT
+    /// [default: what HTTP_PROXY (ws), HTTPS_PROXY (wss), ALL_PROXY and NO_PROXY say]
+    #[arg(long, value_name = "URL|none")]
+    pub(crate) proxy: Option<String>,
+
+    /// Take ADDR for the address of HOST where the port is PORT; may be repeated
+    #[arg(long, value_name = "HOST:PORT:ADDR")]
+    pub(crate) resolve: Vec<String>,
+
+    /// Connect to this Unix socket; the URL then says only what to ask for there
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) unix_socket: Option<PathBuf>,
+
+    /// Connect from this address of this machine
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) local_address: Option<std::net::IpAddr>,
 
     /// Add a header to the request; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]

@@ -81,7 +81,7 @@ fn code_of(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::InvalidInput => 2,
         ErrorKind::Resolve => 3,
-        ErrorKind::Connect => 4,
+        ErrorKind::Connect | ErrorKind::Proxy => 4,
         ErrorKind::Tls => 5,
         ErrorKind::Refused => 6,
         ErrorKind::Handshake | ErrorKind::Protocol | ErrorKind::TooLarge => 7,

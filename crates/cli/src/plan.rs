@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use wsduo::{ClientTls, Identity, MessageWebSocketControl, RequestControl};
+use wsduo::{ClientTls, Identity, MessageWebSocketControl, Proxy, RequestControl};
 
 use crate::args::{Command, ConnectArgs, ServeArgs, ServeKind, Typed};
 use crate::exit::Failure;
@@ -131,6 +131,14 @@ fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> 
     if let Some(timeout) = args.timeout {
         control = control.connect_timeout(timeout).total_connect_timeout(timeout);
     }
+    if let Some(timeout) = args.connect_timeout {
+        control = control.connect_timeout(timeout);
+    }
+    control = reaching(control, &args.resolve, args.proxy.as_deref())?.local_address(args.local_address);
+    #[cfg(unix)]
+    if let Some(path) = args.unix_socket {
+        control = control.unix_socket(path);
+    }
     let style = match terminals.output {
         _ if args.json => Style::Json,
         true => Style::Terminal,
@@ -154,6 +162,33 @@ fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> 
         max_message: args.max_message,
     };
     Ok(Connect { url: args.url, control, session, style, insecure: args.insecure })
+}
+
+/// Where addresses come from, and which proxy the way leads through.
+fn reaching(
+    mut control: MessageWebSocketControl,
+    resolve: &[String],
+    proxy: Option<&str>,
+) -> Result<MessageWebSocketControl, Failure> {
+    for entry in resolve {
+        let parts = entry.split_once(':').and_then(|(host, rest)| {
+            let (port, address) = rest.split_once(':')?;
+            let address = address.trim_start_matches('[').trim_end_matches(']');
+            Some((host, port.parse().ok()?, address.parse().ok()?))
+        });
+        let Some((host, port, address)) = parts else {
+            return Err(Failure::Usage(format!("--resolve {entry:?} is not of the form HOST:PORT:ADDR")));
+        };
+        control = control.resolve(host, port, [address]);
+    }
+    match proxy {
+        None => Ok(control),
+        Some("none") => Ok(control.proxy(Proxy::none())),
+        Some(uri) => {
+            let proxy = Proxy::new(uri).map_err(|error| Failure::Usage(format!("--proxy: {error}")))?;
+            Ok(control.proxy(proxy))
+        }
+    }
 }
 
 fn client_tls(ca: Option<&std::path::Path>, insecure: bool) -> Result<ClientTls, Failure> {
@@ -247,6 +282,26 @@ mod tests {
         check("-m x", true, false, (Input::Nothing, Style::Lines));
         check("-m x", true, true, (Input::Editor, Style::Terminal));
         check("-m x --json", true, true, (Input::Nothing, Style::Json));
+    }
+
+    #[test]
+    fn a_mistaken_way_to_the_server_is_refused_and_a_password_is_not_shown() {
+        for (option, value) in [
+            ("--proxy", "ftp://me:sesame@a"),
+            ("--proxy", "http://me:ses/ame@a"),
+            ("--resolve", "a:80"),
+            ("--resolve", "a:80:b"),
+            ("--resolve", "a:x:127.0.0.1"),
+        ] {
+            let args = Typed::try_parse_from(["wsduo", option, value, "ws://a/"]).unwrap().connect.unwrap();
+            let failure = connect(args, Terminals { input: false, output: false }).unwrap_err();
+            assert_eq!(failure.code(), 2);
+            assert!(failure.to_string().starts_with(option), "{failure}");
+            assert!(!failure.to_string().contains("ame"), "{failure}");
+        }
+        for resolve in ["a:80:127.0.0.1", "a:80:::1", "a:80:[::1]"] {
+            assert!(reaching(MessageWebSocketControl::new(), &[resolve.into()], Some("none")).is_ok());
+        }
     }
 
     #[test]

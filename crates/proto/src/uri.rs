@@ -125,9 +125,9 @@ pub enum UriError {
     /// Nothing between `//` and the port or path.
     #[error("URI has no host: write it after the two slashes, as in ws://example.org/")]
     EmptyHost,
-    /// An internationalised name.
-    #[error("URI host contains {0:?}: only ASCII is allowed, write the name in its xn-- (Punycode) form")]
-    NonAsciiHost(char),
+    /// An internationalised name that is none (RFC 5890, by the rules of UTS #46).
+    #[error("URI host {0} is not a valid internationalised name")]
+    InternationalHost(Excerpt),
     /// A character no host name has.
     #[error("URI host contains {0:?}: letters, digits, '-', '.' and '_' are allowed")]
     HostCharacter(char),
@@ -178,12 +178,20 @@ impl Authority {
             return Err(UriError::Ipv6Host);
         }
         match host.chars().find(|c| !matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '.' | '_')) {
-            Some(c) if c.is_ascii() => return Err(UriError::HostCharacter(c)),
-            Some(c) => return Err(UriError::NonAsciiHost(c)),
+            Some(c) if host.is_ascii() => return Err(UriError::HostCharacter(c)),
+            Some(_) => return Ok(Self { host: international(host)?, port: parse_port(port)? }),
             None if host.is_empty() => return Err(UriError::EmptyHost),
             None => {}
         }
         Ok(Self { host: host.to_ascii_lowercase(), port: parse_port(port)? })
+    }
+}
+
+/// The ASCII form of an internationalised name, as resolvers, certificates and `Host` headers have it (RFC 3987 §3.1).
+fn international(host: &str) -> Result<String, UriError> {
+    match idna::domain_to_ascii_cow(host.as_bytes(), idna::AsciiDenyList::STD3) {
+        Ok(ascii) if !ascii.is_empty() => Ok(ascii.into_owned()),
+        _ => Err(UriError::InternationalHost(Excerpt::new(host.as_bytes()))),
     }
 }
 
@@ -292,6 +300,16 @@ mod tests {
     }
 
     #[test]
+    fn an_internationalised_name_is_written_in_ascii() {
+        let ascii = "ws://xn--bcher-kva.example/";
+        check("ws://bücher.example", ("xn--bcher-kva.example", 80, "/"), ascii);
+        check("ws://BÜCHER。example/", ("xn--bcher-kva.example", 80, "/"), ascii);
+        check("ws://日本語.example:1/", ("xn--wgv71a119e.example", 1, "/"), "ws://xn--wgv71a119e.example:1/");
+        // Full-width digits are digits.
+        check("ws://１２７.0.0.1/", ("127.0.0.1", 80, "/"), "ws://127.0.0.1/");
+    }
+
+    #[test]
     fn host_header_leaves_out_the_default_port() {
         let header = |text| WebSocketUri::parse(text).unwrap().host_header();
         assert_eq!(header("ws://a:80"), "a");
@@ -343,7 +361,11 @@ mod tests {
         refused("ws://a b/", "contains ' '");
         refused("ws://a\r\nX: y/", "contains '\\r'");
         refused("ws://a%41/", "contains '%'");
-        refused("ws://bücher.example/", "xn--");
+        for text in
+            ["ws://bü cher.example/", "ws://ü%41/", "ws://xn--ü.example/", "ws://\u{ad}/", "ws://ü_b/"]
+        {
+            refused(text, "valid internationalised name");
+        }
         for text in
             ["ws://[::1", "ws://[]/", "ws://[::1]x/", "ws://[fe80::1%25eth0]/", "ws://::1/", "ws://fe80::1/"]
         {

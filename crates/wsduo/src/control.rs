@@ -9,10 +9,12 @@ use wsduo_proto::handshake::DeflateAgreement;
 use wsduo_proto::handshake::HeadLimits;
 use wsduo_proto::{Compression, Config, Connection, Role, WebSocketUri};
 
+use crate::dialling::{BoxedStream, Dialling};
 use crate::error::{Error, ErrorKind};
 use crate::information::Facts;
 use crate::io::alarm::Alarm;
-use crate::io::connect::{Opened, connect};
+use crate::io::connect::{Opened, connect, connect_over};
+use crate::io::transport::Reached;
 use crate::message_web_socket::MessageWebSocket;
 use crate::tls::ClientTls;
 
@@ -41,8 +43,8 @@ macro_rules! common_settings {
             })
         }
 
-        /// How long reaching one address may take, and how long TLS and the opening handshake may take after that.
-        /// Default 60 s.
+        /// How long each stage of connecting may take: the look-up of the addresses, reaching one of them, the answer of a
+        /// proxy, TLS, the opening handshake. Default 60 s.
         #[must_use]
         pub fn connect_timeout(self, timeout: std::time::Duration) -> Self {
             self.set(|settings| settings.connect_timeout = timeout)
@@ -58,6 +60,96 @@ macro_rules! common_settings {
         #[must_use]
         pub fn no_delay(self, no_delay: bool) -> Self {
             self.set(|settings| settings.no_delay = no_delay)
+        }
+
+        /// Which proxy a client connects through. Default: [`Proxy::from_environment`](crate::Proxy::from_environment).
+        #[must_use]
+        pub fn proxy(self, proxy: crate::proxy::Proxy) -> Self {
+            self.set(|settings| settings.dialling.proxy = proxy)
+        }
+
+        /// Who finds the addresses of hosts. Default: the system.
+        ///
+        /// A look-up by the system cannot be broken off: given up, it goes on in the background until the system's own
+        /// timeout ends it. One by a resolver set here ends at once.
+        #[must_use]
+        pub fn resolver(self, resolver: impl crate::dialling::Resolver + 'static) -> Self {
+            let resolver = crate::dialling::Shared(std::sync::Arc::new(resolver) as _);
+            self.set(|settings| settings.dialling.resolver = Some(resolver))
+        }
+
+        /// Adds addresses of a host, which are then used for this port in place of what a resolver would find. The host is
+        /// as in the URI, an internationalised name in ASCII. A host that a proxy looks up is not concerned.
+        #[must_use]
+        pub fn resolve(
+            self,
+            host: &str,
+            port: u16,
+            addresses: impl IntoIterator<Item = std::net::IpAddr>,
+        ) -> Self {
+            let host = host.to_ascii_lowercase();
+            self.set(|settings| settings.dialling.known.entry((host, port)).or_default().extend(addresses))
+        }
+
+        /// Who connects to hosts, in place of the look-up of addresses and TCP. Default: nobody.
+        ///
+        /// TLS and the opening handshake go over what it returns. It is asked for the proxy, if there is one.
+        #[must_use]
+        pub fn connector(self, connector: impl crate::dialling::Connector + 'static) -> Self {
+            let connector = crate::dialling::Shared(std::sync::Arc::new(connector) as _);
+            self.set(|settings| settings.dialling.connector = Some(connector))
+        }
+
+        /// Connects to a Unix socket in place of the host, which is then only what the server is called: in the `Host` header
+        /// and in its certificate. No proxy is used. Default: none.
+        #[cfg(unix)]
+        #[must_use]
+        pub fn unix_socket(self, path: impl Into<std::path::PathBuf>) -> Self {
+            self.set(|settings| settings.dialling.unix_socket = Some(path.into()))
+        }
+
+        /// The address of this machine that connections come from; hosts are reached by addresses of its family alone.
+        /// Default: as the system chooses.
+        #[must_use]
+        pub fn local_address(self, address: impl Into<Option<std::net::IpAddr>>) -> Self {
+            self.set(|settings| settings.dialling.socket.local_address = address.into())
+        }
+
+        /// The network interface that connections go through, such as `eth0`. On Linux and Android. Default: as the system
+        /// chooses.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[must_use]
+        pub fn interface(self, name: impl Into<String>) -> Self {
+            self.set(|settings| settings.dialling.socket.interface = Some(name.into()))
+        }
+
+        /// TCP's own keepalive: probes of the system after so long without traffic, in whole seconds. Default `None`: never,
+        /// since [`keepalive`](Self::keepalive) finds out more.
+        #[must_use]
+        pub fn tcp_keepalive(self, idle: impl Into<Option<std::time::Duration>>) -> Self {
+            self.set(|settings| settings.dialling.socket.keepalive = idle.into())
+        }
+
+        /// How many bytes the system buffers for sending (`SO_SNDBUF`). Default `None`: as the system chooses.
+        #[must_use]
+        pub fn send_buffer_size(self, bytes: impl Into<Option<u32>>) -> Self {
+            self.set(|settings| settings.dialling.socket.send_buffer_size = bytes.into())
+        }
+
+        /// How many bytes the system buffers of what is received (`SO_RCVBUF`). Default `None`: as the system chooses.
+        #[must_use]
+        pub fn receive_buffer_size(self, bytes: impl Into<Option<u32>>) -> Self {
+            self.set(|settings| settings.dialling.socket.receive_buffer_size = bytes.into())
+        }
+
+        /// A function that is told of each step while a client connects. It is called in between and should return soon.
+        /// Default: none.
+        #[must_use]
+        pub fn on_connecting(
+            self,
+            observer: impl Fn(&crate::Connecting<'_>) + Send + Sync + 'static,
+        ) -> Self {
+            self.set(|settings| settings.dialling.observer = crate::connecting::Observer::new(observer))
         }
 
         /// How a client checks the server of a `wss` URI. Default: against the trust store of the platform.
@@ -166,6 +258,7 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) total_timeout: Option<Duration>,
     pub(crate) no_delay: bool,
+    pub(crate) dialling: Dialling,
     pub(crate) tls: ClientTls,
     /// The first setting that cannot be used.
     pub(crate) invalid: Option<Error>,
@@ -182,6 +275,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(60),
             total_timeout: None,
             no_delay: true,
+            dialling: Dialling::default(),
             tls: ClientTls::default(),
             invalid: None,
         }
@@ -200,10 +294,24 @@ impl Settings {
         self.check()?;
         let uri = WebSocketUri::parse(uri)?;
         // Boxed: connecting needs some memory, and gives it back when it is done.
-        let Opened { transport, facts, compression, behind_handshake } =
-            Box::pin(connect(&uri, self)).await?;
+        Ok(self.opened(Box::pin(connect(&uri, self)).await?))
+    }
+
+    /// Connects as a client over a transport that leads to the server.
+    pub(crate) async fn connect_over<T>(&self, transport: T, uri: &str) -> Result<MessageWebSocket, Error>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.check()?;
+        let uri = WebSocketUri::parse(uri)?;
+        let reached = Reached::other(BoxedStream::new(transport));
+        Ok(self.opened(Box::pin(connect_over(reached, &uri, self)).await?))
+    }
+
+    fn opened(&self, opened: Opened) -> MessageWebSocket {
+        let Opened { transport, facts, compression, behind_handshake } = opened;
         let connection = self.connection(Role::Client, compression);
-        Ok(MessageWebSocket::open(transport, connection, facts, behind_handshake))
+        MessageWebSocket::open(transport, connection, facts, behind_handshake)
     }
 
     /// A socket on a transport on which the opening handshake is over.
@@ -240,14 +348,43 @@ impl MessageWebSocketControl {
     /// Connects as a client to a `ws` or `wss` URI.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for the URI or a setting; [`Resolve`](ErrorKind::Resolve), [`Connect`](ErrorKind::Connect),
-    /// [`Tls`](ErrorKind::Tls), [`Handshake`](ErrorKind::Handshake), [`Refused`](ErrorKind::Refused) and
+    /// [`ErrorKind::InvalidInput`] for the URI or a setting; [`Resolve`](ErrorKind::Resolve), [`Proxy`](ErrorKind::Proxy),
+    /// [`Connect`](ErrorKind::Connect), [`Tls`](ErrorKind::Tls), [`Handshake`](ErrorKind::Handshake), [`Refused`](ErrorKind::Refused) and
     /// [`TimedOut`](ErrorKind::TimedOut) say how far it came.
     ///
     /// # Cancel safety
     /// Dropping the future closes whatever was opened.
     pub async fn connect(&self, uri: &str) -> Result<MessageWebSocket, Error> {
         self.settings.connect(uri).await
+    }
+
+    /// Connects as a client over a transport that leads to the server, whatever it is: a stream of another protocol, a pipe
+    /// in memory, a connection made in a way of the caller's own.
+    ///
+    /// TLS goes over it if the URI is `wss`, then the opening handshake. Of the URI, nothing is looked up or dialled.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), from TLS on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the transport.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsduo::MessageWebSocketControl;
+    ///
+    /// let tcp = tokio::net::TcpStream::connect("127.0.0.1:8080").await?;
+    /// let socket = MessageWebSocketControl::new().connect_over(tcp, "wss://example.org/chat").await?;
+    /// # let _ = socket;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn connect_over<T>(&self, transport: T, uri: &str) -> Result<MessageWebSocket, Error>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.settings.connect_over(transport, uri).await
     }
 
     /// A socket on a transport on which the opening handshake is already over.

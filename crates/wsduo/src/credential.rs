@@ -21,13 +21,20 @@ impl Credential {
         Self { user: user.into(), password: password.into() }
     }
 
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        &self.password
+    }
+
     /// The answer to the challenges of a 401 or 407, as the value of `Authorization` or `Proxy-Authorization`.
     ///
     /// `challenge` names the header that holds them, `method` and `target` are those of the request to be repeated.
     ///
     /// # Errors
     /// None of the challenges is of a scheme known here, or the credential cannot be said in it.
-    #[allow(dead_code)]
     pub(crate) fn answer(
         &self,
         headers: &HeaderMap,

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Resolve,
     /// No connection could be made, or it was lost before it was open.
     Connect,
+    /// The proxy could not be reached, or opened no tunnel to the server; see [`Error::refusal`].
+    Proxy,
     /// TLS could not be agreed, or the certificate was not accepted.
     Tls,
     /// The opening handshake failed: not HTTP, a header missing or wrong, a limit passed.
@@ -57,6 +59,9 @@ pub(crate) enum Cause {
     Uri(#[from] UriError),
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    /// What a proxy did instead of opening a tunnel.
+    #[error("{0}: {1}")]
+    Tunnel(String, #[source] HandshakeError),
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     #[error(transparent)]
@@ -100,10 +105,11 @@ impl Error {
     }
 
     /// The server's answer, if it [refused](ErrorKind::Refused) the opening handshake: status, headers, the beginning
-    /// of the body.
+    /// of the body. Where the kind is [`Proxy`](ErrorKind::Proxy), it is the answer of an HTTP proxy that opened no tunnel.
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.0.cause {
-            Cause::Handshake(HandshakeError::Refused(refusal)) => Some(refusal),
+            Cause::Handshake(HandshakeError::Refused(refusal))
+            | Cause::Tunnel(_, HandshakeError::Refused(refusal)) => Some(refusal),
             _ => None,
         }
     }

@@ -42,7 +42,8 @@
 //! | receiving and sending in different tasks | [`split`](MessageWebSocket::split) |
 //! | messages that do not fit in memory | [`next_reader`](MessageWebSocket::next_reader) and [`message_writer`](MessageWebSocket::message_writer) |
 //! | bytes, however many: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` | [`StreamWebSocket`] |
-//! | any transport but TCP and TLS | [`from_transport`](MessageWebSocketControl::from_transport), [`Request::from_transport`] |
+//! | any transport but TCP and TLS | [`connect_over`](MessageWebSocketControl::connect_over), [`Request::from_transport`]; after the handshake [`from_transport`](MessageWebSocketControl::from_transport) |
+//! | a Unix socket, an own resolver or connector, a proxy | the settings of [`MessageWebSocketControl`] |
 //! | combinators | `Stream` and `Sink` |
 //!
 //! # What holds for all of it
@@ -61,8 +62,10 @@
 //! `aws-lc-rs` (default): TLS with that cryptographic provider. `ring`: TLS with that one. With neither, `wss` is refused.
 //! `self-signed`: certificates made on the spot, for tests and demonstrations.
 
+mod connecting;
 mod control;
 mod credential;
+mod dialling;
 mod error;
 mod handler;
 mod information;
@@ -70,6 +73,7 @@ mod io;
 mod message_web_socket;
 mod origin;
 mod parts;
+mod proxy;
 mod server;
 mod split;
 mod stream_control;
@@ -77,8 +81,10 @@ mod stream_split;
 mod stream_web_socket;
 mod tls;
 
+pub use connecting::Connecting;
 pub use control::MessageWebSocketControl;
 pub use credential::Credential;
+pub use dialling::{BoxFuture, BoxedStream, Connector, Resolver};
 pub use error::{Error, ErrorKind};
 pub use handler::{AsyncReplies, Replies};
 pub use information::{
@@ -88,6 +94,7 @@ pub use information::{
 pub use io::transport::Transport;
 pub use message_web_socket::MessageWebSocket;
 pub use parts::{MessageReader, MessageWriter};
+pub use proxy::Proxy;
 pub use server::{Incoming, Listener, ListenerBuilder, Request, RequestControl};
 pub use split::{MessageReceiver, MessageSender};
 pub use stream_control::{Framing, StreamWebSocketControl};

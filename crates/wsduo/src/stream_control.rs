@@ -83,6 +83,20 @@ impl StreamWebSocketControl {
         Ok(StreamWebSocket::over(self.settings.connect(uri).await?, self.style))
     }
 
+    /// Connects as a client over a transport that leads to the server, whatever it is.
+    ///
+    /// # Errors
+    /// See [`MessageWebSocketControl::connect_over`](crate::MessageWebSocketControl::connect_over).
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the transport.
+    pub async fn connect_over<T>(&self, transport: T, uri: &str) -> Result<StreamWebSocket, Error>
+    where
+        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        Ok(StreamWebSocket::over(self.settings.connect_over(transport, uri).await?, self.style))
+    }
+
     /// A stream on a transport on which the opening handshake is already over.
     ///
     /// The transport may be anything: a Unix socket, a pipe in memory, a stream of another protocol.

@@ -115,12 +115,12 @@ mod with_tls {
             Ok(self)
         }
 
-        pub(crate) async fn connect(&self, tcp: TcpStream, host: &str) -> Result<Transport, Error> {
+        pub(crate) async fn connect(&self, below: Transport, host: &str) -> Result<Transport, Error> {
             let config = self.inner.config()?;
             let name = ServerName::try_from(host.to_owned()).map_err(|error| {
                 Error::source(ErrorKind::InvalidInput, format!("{host:?} cannot be checked by TLS"), error)
             })?;
-            match TlsConnector::from(config).connect(name, tcp).await {
+            match TlsConnector::from(config).connect(name, below).await {
                 Ok(stream) => Ok(Transport::tls(stream)),
                 Err(error) => Err(Error::source(ErrorKind::Tls, format!("TLS with {host} failed"), error)),
             }
@@ -306,7 +306,7 @@ mod with_tls {
     }
 
     pub(crate) async fn accept(identity: &Identity, tcp: TcpStream) -> Result<Transport, Error> {
-        match TlsAcceptor::from(Arc::clone(&identity.config)).accept(tcp).await {
+        match TlsAcceptor::from(Arc::clone(&identity.config)).accept(Transport::tcp(tcp)).await {
             Ok(stream) => Ok(Transport::tls(stream)),
             Err(error) => Err(Error::source(ErrorKind::Tls, "TLS with the client failed", error)),
         }
@@ -327,8 +327,6 @@ mod with_tls {
 
 #[cfg(not(feature = "__tls"))]
 mod without_tls {
-    use tokio::net::TcpStream;
-
     use super::ClientTls;
     use crate::error::{Error, ErrorKind};
     use crate::information::TlsInformation;
@@ -336,7 +334,7 @@ mod without_tls {
 
     impl ClientTls {
         #[allow(clippy::unused_async)] // as with TLS
-        pub(crate) async fn connect(&self, _: TcpStream, _: &str) -> Result<Transport, Error> {
+        pub(crate) async fn connect(&self, _: Transport, _: &str) -> Result<Transport, Error> {
             Err(Error::text(
                 ErrorKind::Tls,
                 "wsduo was built without TLS; use a ws URI, or build it with the feature aws-lc-rs or ring",

@@ -4,6 +4,7 @@
 
 mod connect;
 mod exit_codes;
+mod proxies;
 mod serve;
 mod support;
 #[cfg(unix)]

@@ -18,6 +18,9 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// The command, to be given arguments.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wsduo"));
+    for proxy in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        command.env_remove(proxy).env_remove(proxy.to_uppercase());
+    }
     command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env("TERM", "xterm-256color");
     command
 }
@@ -45,7 +48,13 @@ impl fmt::Debug for Ended {
 
 /// Runs the command with `input` on its standard input.
 pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Ended {
+    run_with(&[], arguments, input)
+}
+
+/// As [`run`], with these variables in its environment.
+pub(crate) fn run_with(variables: &[(&str, &str)], arguments: &[&str], input: &[u8]) -> Ended {
     let mut command = command();
+    command.envs(variables.iter().copied());
     let mut child = Running(
         command
             .args(arguments)

@@ -184,7 +184,7 @@ impl ClientHandshake {
                 return Ok(Some(ClientOutcome { response: self.judge(head)?, consumed }));
             }
             if !head.status.is_informational() {
-                let mut refusal = Refusal::new(head);
+                let mut refusal = Refusal::new(head, Asked::WebSocket);
                 refusal.push_body(&bytes[consumed..]);
                 return Err(HandshakeError::Refused(Box::new(refusal)));
             }
@@ -250,13 +250,13 @@ impl ClientHandshake {
     }
 }
 
-/// A response that is not a 101: the server speaks HTTP, but does not open a WebSocket.
+/// A response that says no: the server speaks HTTP, but does not open a WebSocket, or the proxy opens no tunnel.
 ///
 /// Displayed, it is one line with the status and the header that says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// Why, in one number. Never 1xx.
+    /// Why, in one number.
     pub status: StatusCode,
     /// All headers, as they came.
     pub headers: HeaderMap,
@@ -264,17 +264,27 @@ pub struct Refusal {
     /// goes to a terminal.
     pub body: Vec<u8>,
     framing: Body,
+    asked: Asked,
+}
+
+/// What was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A server was asked for a WebSocket.
+    WebSocket,
+    /// A proxy was asked for a tunnel.
+    Tunnel,
 }
 
 impl Refusal {
-    fn new(head: ResponseHead) -> Self {
+    pub(super) fn new(head: ResponseHead, asked: Asked) -> Self {
         let ResponseHead { status, headers, .. } = head;
         let framing = match status {
             // RFC 9112 §6.3: never a body, whatever the headers say.
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Body::Length(0),
             _ => Body::of(&headers),
         };
-        Self { status, headers, body: Vec::new(), framing }
+        Self { status, headers, body: Vec::new(), framing, asked }
     }
 
     /// How many more bytes of the body are worth waiting for: zero when it is complete or enough of it is kept.
@@ -310,11 +320,15 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "server answered {}", self.status.as_str())?;
+        let (who, expected) = match self.asked {
+            Asked::WebSocket => ("server", "101 Switching Protocols"),
+            Asked::Tunnel => ("proxy", "200"),
+        };
+        write!(f, "{who} answered {}", self.status.as_str())?;
         if let Some(reason) = self.status.canonical_reason() {
             write!(f, " {reason}")?;
         }
-        f.write_str(" where 101 Switching Protocols was expected")?;
+        write!(f, " where {expected} was expected")?;
         let Some(name) = self.hint() else { return Ok(()) };
         match self.headers.get(&name) {
             Some(value) => write!(f, ", with {name} {}", Excerpt::new(value.as_bytes())),

@@ -17,6 +17,7 @@
 //! | [`server`] | how the request is judged, and the answers to send |
 //! | `head` | where a head ends, and its limits |
 //! | `body` | how long the body of a refusal is |
+//! | [`tunnel`] | how a proxy is asked for a way to the server, before all that |
 //! | [`headers`] | the grammar of header values |
 //! | [`deflate`] | the negotiation of permessage-deflate |
 //! | [`key`] | `Sec-WebSocket-Key` and `Sec-WebSocket-Accept` |
@@ -29,6 +30,7 @@ mod head;
 pub mod headers;
 pub mod key;
 pub mod server;
+pub mod tunnel;
 
 pub use client::{ClientHandshake, ClientOutcome, ClientRequest, Refusal, Response};
 pub use deflate::{DeflateAgreement, DeflateProblem, DeflateSettings};
@@ -36,6 +38,7 @@ pub use error::{Excerpt, Fault, ForeignProtocol, HandshakeError, HeaderProblem};
 pub use head::HeadLimits;
 pub use headers::Extension;
 pub use server::{Request, ServerHandshake, ServerOutcome, refusal};
+pub use tunnel::TunnelHandshake;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 

@@ -1,17 +1,18 @@
-//! From a URI to an open connection: resolve, TCP, TLS, opening handshake, each within its time.
+//! From a URI to an open connection, in stages, each within its time: a way to the server (address and TCP, or a proxy's
+//! tunnel), TLS, the opening handshake.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
+use tokio::time::Instant;
 use wsduo_proto::WebSocketUri;
 use wsduo_proto::handshake::{ClientRequest, DeflateAgreement};
 
-use super::dial::dial;
-use super::handshake;
-use super::transport::Transport;
+use super::patience::Patience;
+use super::transport::{Reached, Transport};
+use super::{dial, handshake, tunnel};
+use crate::connecting::Connecting;
 use crate::control::Settings;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::information::{Agreed, Facts};
 use crate::tls;
 
@@ -24,55 +25,89 @@ pub(crate) struct Opened {
 }
 
 pub(crate) async fn connect(uri: &WebSocketUri, settings: &Settings) -> Result<Opened, Error> {
-    match settings.total_timeout {
-        None => connect_in_stages(uri, settings).await,
-        Some(timeout) => within(timeout, "connecting", connect_in_stages(uri, settings)).await,
+    let patience = Patience::new(settings.connect_timeout, settings.total_timeout);
+    let reached = reach(uri, settings, patience).await?;
+    open(reached, uri, settings, patience).await
+}
+
+/// TLS and the opening handshake on a transport that leads to the server.
+pub(crate) async fn connect_over(
+    reached: Reached,
+    uri: &WebSocketUri,
+    settings: &Settings,
+) -> Result<Opened, Error> {
+    let patience = Patience::new(settings.connect_timeout, settings.total_timeout);
+    open(reached, uri, settings, patience).await
+}
+
+/// A transport that leads to the server.
+async fn reach(uri: &WebSocketUri, settings: &Settings, patience: Patience) -> Result<Reached, Error> {
+    let dialling = &settings.dialling;
+    #[cfg(unix)]
+    if let Some(path) = &dialling.unix_socket {
+        return dial::unix_socket(path, patience).await;
+    }
+    match dialling.proxy.choose(uri)? {
+        None => dial::dial(uri.host(), uri.port(), settings, patience).await,
+        Some((proxy, because_of)) => {
+            let step = Connecting::ProxyChosen { proxy: &proxy.to_string(), because_of };
+            dialling.observer.tell(&step);
+            tunnel::through(&proxy, uri, settings, patience).await
+        }
     }
 }
 
-async fn connect_in_stages(uri: &WebSocketUri, settings: &Settings) -> Result<Opened, Error> {
-    let tcp = dial(uri.host(), uri.port(), settings.connect_timeout).await?;
-    // A socket that refuses the option is about to report why.
-    let _ = tcp.set_nodelay(settings.no_delay);
-    let local_address = tcp.local_addr().ok();
-    let remote_address = tcp.peer_addr().ok();
-    let opening = async {
-        let mut transport =
-            if uri.is_secure() { settings.tls.connect(tcp, uri.host()).await? } else { Transport::tcp(tcp) };
-        let offer = settings.compression.map(|compression| compression.negotiation().offer());
-        let request = ClientRequest {
-            uri,
-            subprotocols: &settings.subprotocols,
-            extensions: offer.as_deref(),
-            headers: &settings.headers,
-        };
-        let (response, behind_handshake) =
-            handshake::client(&mut transport, &request, settings.head_limits).await?;
-        let compression = match &settings.compression {
-            Some(compression) => {
-                let judged = compression.negotiation().judge(&response.extensions);
-                judged.map_err(handshake::handshake_error)?
-            }
-            None => None,
-        };
-        let agreed = Agreed {
-            subprotocol: response.subprotocol.clone(),
-            response: Some(response),
-            tls: tls::information(&transport),
-        };
-        let facts = Facts { local_address, remote_address, agreed: Some(Arc::new(agreed)) };
-        Ok(Opened { transport, facts, compression, behind_handshake })
+async fn open(
+    reached: Reached,
+    uri: &WebSocketUri,
+    settings: &Settings,
+    patience: Patience,
+) -> Result<Opened, Error> {
+    let Reached { transport, local_address, remote_address } = reached;
+    let mut transport =
+        if uri.is_secure() { secure(transport, uri, settings, patience).await? } else { transport };
+    let offer = settings.compression.map(|compression| compression.negotiation().offer());
+    let request = ClientRequest {
+        uri,
+        subprotocols: &settings.subprotocols,
+        extensions: offer.as_deref(),
+        headers: &settings.headers,
     };
-    within(settings.connect_timeout, "TLS and the opening handshake", opening).await
+    let begun = Instant::now();
+    let handshake = handshake::client(&mut transport, &request, settings.head_limits);
+    let answer = patience.within("the opening handshake", handshake).await;
+    let response = answer.as_ref().map(|(response, _)| response);
+    settings.dialling.observer.tell(&Connecting::Answered { response, took: begun.elapsed() });
+    let (response, behind_handshake) = answer?;
+    let compression = match &settings.compression {
+        Some(compression) => {
+            let judged = compression.negotiation().judge(&response.extensions);
+            judged.map_err(handshake::handshake_error)?
+        }
+        None => None,
+    };
+    let agreed = Agreed {
+        subprotocol: response.subprotocol.clone(),
+        response: Some(response),
+        tls: tls::information(&transport),
+    };
+    let facts = Facts { local_address, remote_address, agreed: Some(Arc::new(agreed)) };
+    Ok(Opened { transport, facts, compression, behind_handshake })
 }
 
-async fn within<R>(
-    timeout: Duration,
-    what: &str,
-    future: impl Future<Output = Result<R, Error>>,
-) -> Result<R, Error> {
-    tokio::time::timeout(timeout, future).await.unwrap_or_else(|_| {
-        let text = format!("{what} took longer than {timeout:?}; is this a WebSocket server?");
-        Err(Error::text(ErrorKind::TimedOut, text))
-    })
+/// TLS with the server.
+async fn secure(
+    transport: Transport,
+    uri: &WebSocketUri,
+    settings: &Settings,
+    patience: Patience,
+) -> Result<Transport, Error> {
+    let begun = Instant::now();
+    let what = format!("TLS with {}", uri.host());
+    let transport = patience.within(&what, settings.tls.connect(transport, uri.host())).await?;
+    if let Some(information) = &tls::information(&transport) {
+        let step = Connecting::TlsEstablished { information, took: begun.elapsed() };
+        settings.dialling.observer.tell(&step);
+    }
+    Ok(transport)
 }

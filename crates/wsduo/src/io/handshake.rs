@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wsduo_proto::handshake::{
-    ClientHandshake, ClientRequest, HandshakeError, HeadLimits, Request, Response, ServerHandshake,
+    ClientHandshake, ClientRequest, HandshakeError, HeadLimits, Refusal, Request, Response, ServerHandshake,
 };
 
 use super::keys;
@@ -39,20 +39,26 @@ pub(crate) async fn client<T: AsyncRead + AsyncWrite + Unpin>(
             Ok(None) => {}
             Ok(Some(outcome)) => return Ok((outcome.response, buffer[outcome.consumed..n].to_vec())),
             Err(HandshakeError::Refused(mut refusal)) => {
-                let body = async {
-                    while refusal.body_remaining() != Some(0) {
-                        match transport.read(&mut buffer).await {
-                            Ok(n) if n > 0 => refusal.push_body(&buffer[..n]),
-                            _ => break,
-                        }
-                    }
-                };
-                let _ = tokio::time::timeout(REFUSAL_BODY_TIMEOUT, body).await;
+                read_body(transport, &mut refusal).await;
                 return Err(Error::new(ErrorKind::Refused, HandshakeError::Refused(refusal)));
             }
             Err(error) => return Err(handshake_error(error)),
         }
     }
+}
+
+/// Reads what there is of the body of a refusal, for a while.
+pub(crate) async fn read_body<T: AsyncRead + Unpin>(transport: &mut T, refusal: &mut Refusal) {
+    let mut buffer = vec![0; PIECE];
+    let body = async {
+        while refusal.body_remaining() != Some(0) {
+            match transport.read(&mut buffer).await {
+                Ok(n) if n > 0 => refusal.push_body(&buffer[..n]),
+                _ => break,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(REFUSAL_BODY_TIMEOUT, body).await;
 }
 
 /// Waits for a request: what it asks for, and the bytes behind it. A request that is not one is refused here.

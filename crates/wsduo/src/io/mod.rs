@@ -1,5 +1,5 @@
-//! Where bytes meet a transport. For maintainers: only [`driver`] polls an open connection; only [`dial`], [`connect`]
-//! and [`handshake`] wait for anything before it is open.
+//! Where bytes meet a transport. For maintainers: only [`driver`] polls an open connection; only [`dial`], [`tunnel`],
+//! [`socks`], [`connect`] and [`handshake`] wait for anything before it is open.
 
 pub(crate) mod alarm;
 pub(crate) mod connect;
@@ -8,6 +8,9 @@ pub(crate) mod driver;
 pub(crate) mod handshake;
 pub(crate) mod input;
 pub(crate) mod keys;
+pub(crate) mod patience;
 pub(crate) mod scratch;
+pub(crate) mod socks;
 pub(crate) mod tasks;
 pub(crate) mod transport;
+pub(crate) mod tunnel;

@@ -1,12 +1,17 @@
-//! What a socket made by this crate runs on: TCP, with or without TLS.
+//! What a socket made by this crate runs on: TCP or a transport of the caller's, with or without TLS.
 
+use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+
+use crate::dialling::{BoxedStream, ReadWrite};
 
 /// The transport of sockets that [`connect`](crate::MessageWebSocket::connect) and [`Listener`](crate::Listener) make.
 #[derive(Debug)]
@@ -19,8 +24,35 @@ pub struct Transport {
 #[derive(Debug)]
 enum Stream {
     Tcp(TcpStream),
+    Other(Other),
     #[cfg(feature = "__tls")]
-    Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+    Tls(Box<tokio_rustls::TlsStream<Transport>>),
+}
+
+/// A stream of unknown type.
+struct Other {
+    /// Never locked: the mutex lets a transport be shared where its stream could not be.
+    stream: Mutex<Box<dyn ReadWrite>>,
+    is_write_vectored: bool,
+}
+
+/// A transport on which nothing was said yet, and what is known of its ends.
+#[derive(Debug)]
+pub(crate) struct Reached {
+    pub(crate) transport: Transport,
+    pub(crate) local_address: Option<SocketAddr>,
+    pub(crate) remote_address: Option<SocketAddr>,
+}
+
+impl Reached {
+    pub(crate) fn tcp(stream: TcpStream) -> Self {
+        let (local_address, remote_address) = (stream.local_addr().ok(), stream.peer_addr().ok());
+        Self { transport: Transport::tcp(stream), local_address, remote_address }
+    }
+
+    pub(crate) fn other(stream: BoxedStream) -> Self {
+        Self { transport: Transport::other(stream), local_address: None, remote_address: None }
+    }
 }
 
 impl Transport {
@@ -28,8 +60,14 @@ impl Transport {
         Self { stream: Stream::Tcp(stream), _permit: None }
     }
 
+    fn other(stream: BoxedStream) -> Self {
+        let is_write_vectored = stream.inner.is_write_vectored();
+        let other = Other { stream: Mutex::new(stream.inner), is_write_vectored };
+        Self { stream: Stream::Other(other), _permit: None }
+    }
+
     #[cfg(feature = "__tls")]
-    pub(crate) fn tls(stream: impl Into<tokio_rustls::TlsStream<TcpStream>>) -> Self {
+    pub(crate) fn tls(stream: impl Into<tokio_rustls::TlsStream<Transport>>) -> Self {
         Self { stream: Stream::Tls(Box::new(stream.into())), _permit: None }
     }
 
@@ -40,9 +78,21 @@ impl Transport {
     #[cfg(feature = "__tls")]
     pub(crate) fn tls_session(&self) -> Option<&rustls::CommonState> {
         match &self.stream {
-            Stream::Tcp(_) => None,
+            Stream::Tcp(_) | Stream::Other(_) => None,
             Stream::Tls(stream) => Some(stream.get_ref().1),
         }
+    }
+}
+
+impl Other {
+    fn get(&mut self) -> Pin<&mut dyn ReadWrite> {
+        Pin::new(&mut **self.stream.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Other").finish_non_exhaustive()
     }
 }
 
@@ -51,6 +101,7 @@ macro_rules! delegate {
     ($self:ident, $method:ident($($argument:expr),*)) => {
         match &mut $self.get_mut().stream {
             Stream::Tcp(stream) => Pin::new(stream).$method($($argument),*),
+            Stream::Other(other) => other.get().$method($($argument),*),
             #[cfg(feature = "__tls")]
             Stream::Tls(stream) => Pin::new(stream).$method($($argument),*),
         }
@@ -83,6 +134,7 @@ impl AsyncWrite for Transport {
     fn is_write_vectored(&self) -> bool {
         match &self.stream {
             Stream::Tcp(stream) => stream.is_write_vectored(),
+            Stream::Other(other) => other.is_write_vectored,
             #[cfg(feature = "__tls")]
             Stream::Tls(stream) => stream.is_write_vectored(),
         }
