@@ -8,9 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use wsduo_proto::handshake::HeadLimits;
 use wsduo_proto::{Config, Role, WebSocketUri};
 
+use crate::credential::Credential;
 use crate::error::{Error, ErrorKind};
 use crate::information::Facts;
-use crate::io::connect::{Opened, connect};
+use crate::io::connect::Opened;
+use crate::io::journey;
 use crate::message_web_socket::MessageWebSocket;
 use crate::tls::ClientTls;
 
@@ -24,8 +26,11 @@ macro_rules! common_settings {
             self.set(|settings| settings.subprotocols = names.into_iter().map(Into::into).collect())
         }
 
-        /// Adds a header to the opening handshake: to the request of a client, to the response of a server. The headers that
-        /// the handshake itself consists of cannot be set.
+        /// Adds a header to the opening handshake: to the request of a client, to the response of a server. Cookies are the
+        /// header `cookie`; those that the server sets are headers of [the response](crate::MessageWebSocketInformation::response).
+        ///
+        /// The headers that the handshake itself consists of cannot be set: `Host`, `Upgrade`, `Connection` and all that begin with
+        /// `Sec-WebSocket-` (see [`subprotocols`](Self::subprotocols)), nor can those that announce a body.
         #[must_use]
         pub fn header(
             self,
@@ -39,6 +44,24 @@ macro_rules! common_settings {
             })
         }
 
+        /// The user's name and password for the server, should it ask for them with a 401 (schemes Basic and Digest). They
+        /// answer once, and only the server of the URI: never one that a redirect leads to. Default: none.
+        #[must_use]
+        pub fn credential(self, credential: crate::credential::Credential) -> Self {
+            self.set(|settings| settings.credential = Some(credential))
+        }
+
+        /// How many redirects a client follows (301, 302, 303, 307 and 308). Default 0: a redirect is a refusal, which tells
+        /// where to. 5 is a usual number where redirects are wanted.
+        ///
+        /// A redirect never leads from `wss` to `ws`. Where it leads to another host, port or scheme, the headers
+        /// `Authorization`, `Cookie` and `Proxy-Authorization`, headers whose value is marked as sensitive and the
+        /// [credential](Self::credential) stay behind, for the rest of the way.
+        #[must_use]
+        pub fn redirects(self, max: u8) -> Self {
+            self.set(|settings| settings.redirects = max)
+        }
+
         /// How long reaching one address may take, and how long TLS and the opening handshake may take after that.
         /// Default 60 s.
         #[must_use]
@@ -46,7 +69,7 @@ macro_rules! common_settings {
             self.set(|settings| settings.connect_timeout = timeout)
         }
 
-        /// How long connecting may take in all. Default: whatever its stages take.
+        /// How long connecting may take in all, redirects and authentication included. Default: whatever its stages take.
         #[must_use]
         pub fn total_connect_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
             self.set(|settings| settings.total_timeout = timeout.into())
@@ -149,6 +172,8 @@ pub(crate) struct Settings {
     pub(crate) total_timeout: Option<Duration>,
     pub(crate) no_delay: bool,
     pub(crate) tls: ClientTls,
+    pub(crate) credential: Option<Credential>,
+    pub(crate) redirects: u8,
     /// The first setting that cannot be used.
     pub(crate) invalid: Option<Error>,
 }
@@ -164,6 +189,8 @@ impl Default for Settings {
             total_timeout: None,
             no_delay: true,
             tls: ClientTls::default(),
+            credential: None,
+            redirects: 0,
             invalid: None,
         }
     }
@@ -181,7 +208,7 @@ impl Settings {
         self.check()?;
         let uri = WebSocketUri::parse(uri)?;
         // Boxed: connecting needs some memory, and gives it back when it is done.
-        let Opened { transport, facts, behind_handshake } = Box::pin(connect(&uri, self)).await?;
+        let Opened { transport, facts, behind_handshake } = Box::pin(journey::open(uri, self)).await?;
         let config = Arc::clone(&self.config);
         Ok(MessageWebSocket::open(transport, Role::Client, config, facts, behind_handshake))
     }

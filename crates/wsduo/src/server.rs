@@ -485,7 +485,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             None => answering.await?,
         }
         if subprotocol.is_some() || tls.is_some() {
-            facts.agreed = Some(Arc::new(Agreed { subprotocol, response: None, tls }));
+            facts.agreed = Some(Arc::new(Agreed { subprotocol, tls, ..Agreed::default() }));
         }
         let config = Arc::clone(&settings.config);
         Ok(MessageWebSocket::open(transport, Role::Server, config, facts, behind_handshake))

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use wsduo_proto::WebSocketUri;
-use wsduo_proto::handshake::ClientRequest;
+use wsduo_proto::handshake::{ClientRequest, Refusal};
 
 use super::dial::dial;
 use super::handshake;
@@ -22,14 +23,19 @@ pub(crate) struct Opened {
     pub(crate) behind_handshake: Vec<u8>,
 }
 
-pub(crate) async fn connect(uri: &WebSocketUri, settings: &Settings) -> Result<Opened, Error> {
-    match settings.total_timeout {
-        None => connect_in_stages(uri, settings).await,
-        Some(timeout) => within(timeout, "connecting", connect_in_stages(uri, settings)).await,
-    }
+/// What came of connecting.
+pub(crate) enum Answer {
+    Opened(Opened),
+    /// The server answered with another status; the rest of its body has not been read.
+    Refused(Box<Refusal>, Transport),
 }
 
-async fn connect_in_stages(uri: &WebSocketUri, settings: &Settings) -> Result<Opened, Error> {
+/// Connects with these headers, which may be others than those of the settings.
+pub(crate) async fn connect(
+    uri: &WebSocketUri,
+    settings: &Settings,
+    headers: &HeaderMap,
+) -> Result<Answer, Error> {
     let tcp = dial(uri.host(), uri.port(), settings.connect_timeout).await?;
     // A socket that refuses the option is about to report why.
     let _ = tcp.set_nodelay(settings.no_delay);
@@ -38,26 +44,25 @@ async fn connect_in_stages(uri: &WebSocketUri, settings: &Settings) -> Result<Op
     let opening = async {
         let mut transport =
             if uri.is_secure() { settings.tls.connect(tcp, uri.host()).await? } else { Transport::tcp(tcp) };
-        let request = ClientRequest {
-            uri,
-            subprotocols: &settings.subprotocols,
-            extensions: None,
-            headers: &settings.headers,
-        };
+        let request = ClientRequest { uri, subprotocols: &settings.subprotocols, extensions: None, headers };
         let (response, behind_handshake) =
-            handshake::client(&mut transport, &request, settings.head_limits).await?;
+            match handshake::client(&mut transport, &request, settings.head_limits).await? {
+                Ok(agreed) => agreed,
+                Err(refusal) => return Ok(Answer::Refused(refusal, transport)),
+            };
         let agreed = Agreed {
             subprotocol: response.subprotocol.clone(),
             response: Some(response),
+            uri: Some(uri.to_string()),
             tls: tls::information(&transport),
         };
         let facts = Facts { local_address, remote_address, agreed: Some(Arc::new(agreed)) };
-        Ok(Opened { transport, facts, behind_handshake })
+        Ok(Answer::Opened(Opened { transport, facts, behind_handshake }))
     };
     within(settings.connect_timeout, "TLS and the opening handshake", opening).await
 }
 
-async fn within<R>(
+pub(crate) async fn within<R>(
     timeout: Duration,
     what: &str,
     future: impl Future<Output = Result<R, Error>>,

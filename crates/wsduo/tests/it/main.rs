@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy sees helpers as code outside of tests")]
 
+mod answers;
 mod api;
+mod authentication;
 mod backpressure;
 mod cancellation;
 mod closing;
@@ -11,9 +13,11 @@ mod errors;
 mod faults;
 mod handler;
 mod held_back;
+mod http_server;
 mod memory;
 mod messages;
 mod parts;
+mod redirects;
 mod server;
 mod split;
 mod support;
