@@ -71,8 +71,18 @@ pub(crate) struct Driver<T> {
     changed: Changed,
     latest_ping: u64,
     latest_pong: u64,
+    /// The latest ping whose answer nobody waits for any more: the next ping is a new one.
+    given_up_ping: u64,
     round_trip_time: Option<Duration>,
     bytes_received: u64,
+}
+
+/// A ping that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ping {
+    number: u64,
+    /// Where it ends in the outgoing stream, at the latest.
+    end: u64,
 }
 
 /// Whether something happened that another task than the one polling may wait for.
@@ -116,6 +126,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             changed: Changed::default(),
             latest_ping: 0,
             latest_pong: 0,
+            given_up_ping: 0,
             round_trip_time: None,
             bytes_received: 0,
         }
@@ -469,25 +480,48 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     // Pings.
 
-    /// Queues a ping, unless one is under way: its number.
-    pub(crate) fn queue_ping(&mut self) -> Result<u64, Error> {
-        // Pings that were given up must not pile up, nor keep their answers from being matched.
-        if self.latest_ping <= self.latest_pong || !self.connection.is_open() {
+    /// Queues a ping, unless one is under way.
+    pub(crate) fn queue_ping(&mut self) -> Result<Ping, Error> {
+        // Pings that were dropped must not pile up, nor keep their answers from being matched.
+        if self.latest_ping <= self.latest_pong.max(self.given_up_ping) || !self.connection.is_open() {
             let result = self.connection.ping(Alarm::now(), &mut Keys);
             self.latest_ping = result.map_err(|error| self.refused(error))?;
         }
-        Ok(self.latest_ping)
+        let end = self.connection.bytes_written() + self.connection.queued() as u64;
+        Ok(Ping { number: self.latest_ping, end })
     }
 
-    /// Waits for the answer to the ping of that number, or a later one. Where many messages come before it, it waits for
-    /// them to be received if there is `another` who does that.
+    /// Waits for the answer to that ping, or to a later one. Where many messages come before it, it waits for them to be
+    /// received if there is `another` who does that.
+    ///
+    /// `patience` is set once the ping is written, and ends the wait: a peer that goes on sending, and so is not silent,
+    /// may never answer.
     pub(crate) fn poll_pong(
         &mut self,
         cx: &mut Context<'_>,
-        number: u64,
+        ping: Ping,
         another: bool,
+        patience: &mut Alarm,
     ) -> Poll<Result<Duration, Error>> {
-        let result = self.wait_for_pong(cx, number, another);
+        let mut result = self.wait_for_pong(cx, ping.number, another);
+        if result.is_pending()
+            && let Some(timeout) = self.connection.config().receive_timeout
+            && self.connection.bytes_written() >= ping.end
+        {
+            if self.is_far_ahead() {
+                // The answer may have come: it is us who do not listen.
+                patience.set(None);
+            } else if !patience.is_set() {
+                patience.set(Alarm::now().checked_add(timeout));
+            }
+            if patience.poll(cx) {
+                self.given_up_ping = self.given_up_ping.max(ping.number);
+                let text = format!(
+                    "the peer did not answer a ping within {timeout:?}, the receive timeout, though it sends other things"
+                );
+                result = Poll::Ready(Err(Error::text(ErrorKind::TimedOut, text)));
+            }
+        }
         self.sender_waits |= result.is_pending();
         self.park();
         result
