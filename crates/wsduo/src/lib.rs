@@ -42,6 +42,7 @@
 //! | receiving and sending in different tasks | [`split`](MessageWebSocket::split) |
 //! | messages that do not fit in memory | [`next_reader`](MessageWebSocket::next_reader) and [`message_writer`](MessageWebSocket::message_writer) |
 //! | bytes, however many: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` | [`StreamWebSocket`] |
+//! | connecting again after a loss | [`Reconnect`] |
 //! | any transport but TCP and TLS | [`from_transport`](MessageWebSocketControl::from_transport), [`Request::from_transport`] |
 //! | combinators | `Stream` and `Sink` |
 //!
@@ -70,6 +71,7 @@ mod io;
 mod message_web_socket;
 mod origin;
 mod parts;
+mod reconnect;
 mod server;
 mod split;
 mod stream_control;
@@ -85,6 +87,7 @@ pub use information::{MessageWebSocketInformation, Statistics, StreamWebSocketIn
 pub use io::transport::Transport;
 pub use message_web_socket::MessageWebSocket;
 pub use parts::{MessageReader, MessageWriter};
+pub use reconnect::{Reconnect, Waiting};
 pub use server::{Incoming, Listener, ListenerBuilder, Request, RequestControl};
 pub use split::{MessageReceiver, MessageSender};
 pub use stream_control::{Framing, StreamWebSocketControl};

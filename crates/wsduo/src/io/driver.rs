@@ -32,6 +32,7 @@ use super::keys::Keys;
 use super::scratch;
 use crate::error::{Error, ErrorKind};
 use crate::information::Statistics;
+use crate::reconnect::{End, EndNote};
 
 /// Payloads of which at least this much is to come are read straight into the memory of their message.
 const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
@@ -75,6 +76,8 @@ pub(crate) struct Driver<T> {
     given_up_ping: u64,
     round_trip_time: Option<Duration>,
     bytes_received: u64,
+    /// Where to write how the connection ended, if anybody wants to know.
+    end_note: Option<EndNote>,
 }
 
 /// A ping that is under way.
@@ -129,7 +132,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             given_up_ping: 0,
             round_trip_time: None,
             bytes_received: 0,
+            end_note: None,
         }
+    }
+
+    /// Where it will be written how the connection ended.
+    pub(crate) fn note_end(&mut self) -> EndNote {
+        Arc::clone(self.end_note.get_or_insert_default())
     }
 
     pub(crate) fn closed(&self) -> Option<&Closed> {
@@ -600,6 +609,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.connection.receive_end();
         if self.failure.is_none() && !self.is_clean() {
             self.failure = self.write_failure.take();
+        }
+        if let (Some(note), Some(closed)) = (&self.end_note, self.connection.closed()) {
+            // The first end is the end.
+            let _ = note.set(End { at: tokio::time::Instant::now(), closed: closed.clone() });
         }
         self.alarm.set(None);
         self.phase = Phase::Done;

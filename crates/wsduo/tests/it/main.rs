@@ -17,6 +17,7 @@ mod http_server;
 mod memory;
 mod messages;
 mod parts;
+mod reconnect;
 mod redirects;
 mod server;
 mod split;
