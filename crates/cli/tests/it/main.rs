@@ -4,6 +4,8 @@
 
 mod connect;
 mod exit_codes;
+mod ping;
+mod reconnect;
 mod serve;
 mod support;
 #[cfg(unix)]
