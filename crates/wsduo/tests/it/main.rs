@@ -22,4 +22,5 @@ mod redirects;
 mod server;
 mod split;
 mod support;
+mod timers;
 mod tls;
