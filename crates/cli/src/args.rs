@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -28,14 +28,41 @@ Exit codes:
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo serve [OPTIONS] [echo|broadcast]\n       wsduo demo",
+    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo ping [OPTIONS] URL\n       wsduo serve [OPTIONS] [echo|broadcast]\n       wsduo demo",
     after_help = EXIT_CODES
 )]
 pub(crate) struct Typed {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
-    pub(crate) connect: Option<ConnectArgs>,
+    pub(crate) connect: Bare,
+}
+
+/// The arguments of `connect` without that word.
+#[derive(Debug)]
+pub(crate) struct Bare(pub(crate) Option<ConnectArgs>);
+
+// By hand: derived, an `Option` of arguments that have arguments in common with others is never there.
+impl Args for Bare {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        ConnectArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        ConnectArgs::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Bare {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_there = matches.contains_id("url");
+        Ok(Self(is_there.then(|| ConnectArgs::from_arg_matches(matches)).transpose()?))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,6 +70,9 @@ pub(crate) enum Command {
     /// Connect to a server: lines of input are messages, messages are lines of output (`wsduo URL` is the same)
     #[command(after_help = EXIT_CODES)]
     Connect(ConnectArgs),
+    /// Send pings and time the pongs, until Ctrl-C
+    #[command(after_help = EXIT_CODES)]
+    Ping(PingArgs),
     /// Serve WebSockets, until SIGINT or SIGTERM
     Serve(ServeArgs),
     /// Serve and connect to oneself over TLS, and show what there is to know about the connection
@@ -52,9 +82,8 @@ pub(crate) enum Command {
 /// What `connect` was given.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ConnectArgs {
-    /// Where to connect to: ws://HOST/PATH, ws://HOST:PORT/PATH or wss://…
-    #[arg(value_name = "URL")]
-    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
 
     /// Send TEXT first; may be repeated. Input is then read only at a terminal
     #[arg(short, long = "message", value_name = "TEXT", allow_hyphen_values = true)]
@@ -71,6 +100,31 @@ pub(crate) struct ConnectArgs {
     /// How long to go on receiving after the end of input, counted from the last message: 500ms, 2s, 1m
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub(crate) wait: Duration,
+
+    /// Offer a subprotocol; may be repeated, the preferred one first
+    #[arg(long, value_name = "P")]
+    pub(crate) subprotocol: Vec<String>,
+
+    /// Print one JSON event a line: open, message, closed, error
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Connect again when the connection is lost or the peer closes it, after a while that grows. -m is sent each time. Input
+    /// waits meanwhile; what was sent just before the loss may not have arrived, and is not sent again
+    #[arg(long)]
+    pub(crate) reconnect: bool,
+
+    /// Largest message to receive, unless --binary streams it, and longest line to send
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    pub(crate) max_message: usize,
+}
+
+/// What every client was given.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ClientArgs {
+    /// Where to connect to: ws://HOST/PATH, ws://HOST:PORT/PATH or wss://…
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
 
     /// How long connecting may take in all, from the name to the opening handshake. An open connection is not bounded by
     /// it [default: 60s for each stage]
@@ -103,9 +157,14 @@ pub(crate) struct ConnectArgs {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) header: Vec<String>,
 
-    /// Offer a subprotocol; may be repeated, the preferred one first
-    #[arg(long, value_name = "P")]
-    pub(crate) subprotocol: Vec<String>,
+    /// Who we are, should the server ask (schemes Basic and Digest). Without a password here, that of the environment
+    /// variable WSDUO_PASSWORD is taken, which other users of this machine cannot see
+    #[arg(short, long, value_name = "NAME[:PASSWORD]")]
+    pub(crate) user: Option<String>,
+
+    /// Follow up to N redirects. No Authorization, Cookie or --user goes to another server
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) redirects: u8,
 
     /// Trust the authorities in this PEM file as well as those of the platform
     #[arg(long, value_name = "FILE")]
@@ -114,14 +173,25 @@ pub(crate) struct ConnectArgs {
     /// Accept any certificate: whoever sits in between can read and change everything
     #[arg(long)]
     pub(crate) insecure: bool,
+}
 
-    /// Print one JSON event a line: open, message, closed, error
+/// What `ping` was given.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PingArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+
+    /// End after N pings
+    #[arg(short, long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+
+    /// From one ping to the next, unless the answer takes longer
+    #[arg(short, long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub(crate) interval: Duration,
+
+    /// Print one JSON event a line: pong, lost, summary, error
     #[arg(long)]
     pub(crate) json: bool,
-
-    /// Largest message to receive, unless --binary streams it, and longest line to send
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
-    pub(crate) max_message: usize,
 }
 
 /// What `serve` was given.
@@ -200,8 +270,8 @@ mod tests {
     fn a_bare_url_connects() {
         let typed = parse("--count 3 ws://a/ -m x").unwrap();
         assert!(typed.command.is_none());
-        let connect = typed.connect.unwrap();
-        assert_eq!((connect.url.as_str(), connect.count), ("ws://a/", Some(3)));
+        let connect = typed.connect.0.unwrap();
+        assert_eq!((connect.client.url.as_str(), connect.count), ("ws://a/", Some(3)));
         assert_eq!(connect.message, ["x"]);
 
         let Some(Command::Connect(connect)) = parse("connect ws://a/ --json").unwrap().command else {
@@ -230,6 +300,9 @@ mod tests {
             "ws://a/ --count x",
             "ws://a/ --wait soon",
             "ws://a/ --wait -1",
+            "ping",
+            "ping ws://a/ -c x",
+            "ws://a/ --redirects 300",
             "serve --tls-cert x",
             "serve --self-signed --tls-cert x --tls-key y",
             "serve --threads 0",

@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// No connection came about.
     Connecting(Error),
+    /// None of our pings was answered.
+    NoPong,
     /// An open connection failed.
     Open(Error),
     /// The connection was closed, but not well.
@@ -37,6 +39,7 @@ impl Failure {
                 ErrorKind::TimedOut => 4,
                 kind => code_of(kind),
             },
+            Self::NoPong => 4,
             Self::Open(error) => code_of(error.kind()),
             Self::TooLarge { .. } => 7,
             Self::Closed(_) => 8,
@@ -120,6 +123,7 @@ impl fmt::Display for Failure {
                     _ => Ok(()),
                 }
             }
+            Self::NoPong => f.write_str("no ping was answered"),
             Self::Closed(closed) => write!(f, "{closed}"),
             Self::TooLarge { len, max } => {
                 write!(f, "a message reaches {len} bytes; the limit is {max}, see --max-message")

@@ -1,12 +1,13 @@
 //! The `wsduo` command.
 //!
-//! [`args`] is what was typed, [`plan`] what it means, [`connect`], [`serve`] and [`demo`] do it, [`exit`] says how it ended.
+//! [`args`] is what was typed, [`plan`] what it means, [`connect`], [`ping`], [`serve`] and [`demo`] do it, [`exit`] says how it ended.
 
 mod args;
 mod connect;
 mod demo;
 mod exit;
 mod output;
+mod ping;
 mod plan;
 mod serve;
 mod session;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     match plan::plan(args::Typed::parse())? {
         Plan::Connect(plan) => connect::run(*plan),
+        Plan::Ping(plan) => ping::run(&plan),
         Plan::Serve(plan) => serve::run(*plan),
         Plan::Demo => demo::run(),
     }

@@ -6,9 +6,9 @@ use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use wsduo::{ClientTls, Identity, MessageWebSocketControl, Proxy, RequestControl};
+use wsduo::{ClientTls, Credential, Identity, MessageWebSocketControl, Proxy, RequestControl};
 
-use crate::args::{Command, ConnectArgs, ServeArgs, ServeKind, Typed};
+use crate::args::{ClientArgs, Command, ConnectArgs, PingArgs, ServeArgs, ServeKind, Typed};
 use crate::exit::Failure;
 
 /// How long a server's closing handshakes may take: a part of what it waits for them in all.
@@ -18,6 +18,7 @@ const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) enum Plan {
     Connect(Box<Connect>),
+    Ping(Box<Ping>),
     Serve(Box<Serve>),
     Demo,
 }
@@ -31,6 +32,19 @@ pub(crate) struct Connect {
     pub(crate) style: Style,
     /// The certificate is not checked.
     pub(crate) insecure: bool,
+    /// Connect again after a loss.
+    pub(crate) reconnect: bool,
+}
+
+/// Connect, and send pings.
+#[derive(Debug)]
+pub(crate) struct Ping {
+    pub(crate) url: String,
+    pub(crate) control: MessageWebSocketControl,
+    /// End after so many pings.
+    pub(crate) count: Option<u64>,
+    pub(crate) interval: Duration,
+    pub(crate) json: bool,
 }
 
 /// What to do with an open connection.
@@ -102,10 +116,11 @@ struct Terminals {
 pub(crate) fn plan(typed: Typed) -> Result<Plan, Failure> {
     let terminals =
         Terminals { input: std::io::stdin().is_terminal(), output: std::io::stdout().is_terminal() };
-    match (typed.command, typed.connect) {
+    match (typed.command, typed.connect.0) {
         (Some(Command::Connect(args)), _) | (None, Some(args)) => {
             Ok(Plan::Connect(Box::new(connect(args, terminals)?)))
         }
+        (Some(Command::Ping(args)), _) => Ok(Plan::Ping(Box::new(ping(args)?))),
         (Some(Command::Serve(args)), _) => Ok(Plan::Serve(Box::new(serve(args)?))),
         (Some(Command::Demo), _) => Ok(Plan::Demo),
         (None, None) => Err(Failure::Usage("no URL is given; see wsduo --help".into())),
@@ -113,32 +128,7 @@ pub(crate) fn plan(typed: Typed) -> Result<Plan, Failure> {
 }
 
 fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> {
-    let mut control = MessageWebSocketControl::new()
-        .subprotocols(args.subprotocol)
-        .tls(client_tls(args.ca.as_deref(), args.insecure)?)
-        // What we are slow to print, the peer is slow to send, and then to take. That is not a fault; a peer that is gone
-        // is found out by a ping.
-        .send_timeout(None);
-    for (index, header) in args.header.iter().enumerate() {
-        let Some((name, value)) = header.split_once(':') else {
-            return Err(Failure::Usage(format!(
-                "header {} has no colon; write it as -H 'name: value'",
-                index + 1
-            )));
-        };
-        control = control.header(name.trim(), value.trim());
-    }
-    if let Some(timeout) = args.timeout {
-        control = control.connect_timeout(timeout).total_connect_timeout(timeout);
-    }
-    if let Some(timeout) = args.connect_timeout {
-        control = control.connect_timeout(timeout);
-    }
-    control = reaching(control, &args.resolve, args.proxy.as_deref())?.local_address(args.local_address);
-    #[cfg(unix)]
-    if let Some(path) = args.unix_socket {
-        control = control.unix_socket(path);
-    }
+    let control = client_control(&args.client)?.subprotocols(args.subprotocol);
     let style = match terminals.output {
         _ if args.json => Style::Json,
         true => Style::Terminal,
@@ -161,7 +151,64 @@ fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> 
         wait: args.wait,
         max_message: args.max_message,
     };
-    Ok(Connect { url: args.url, control, session, style, insecure: args.insecure })
+    Ok(Connect {
+        url: args.client.url,
+        control,
+        session,
+        style,
+        insecure: args.client.insecure,
+        reconnect: args.reconnect,
+    })
+}
+
+fn ping(args: PingArgs) -> Result<Ping, Failure> {
+    let control = client_control(&args.client)?;
+    Ok(Ping { url: args.client.url, control, count: args.count, interval: args.interval, json: args.json })
+}
+
+/// The settings of every client.
+///
+/// # Errors
+/// [`Failure::Usage`] if they do not make sense or a file that they name cannot be used.
+pub(crate) fn client_control(args: &ClientArgs) -> Result<MessageWebSocketControl, Failure> {
+    let mut control = MessageWebSocketControl::new()
+        .tls(client_tls(args.ca.as_deref(), args.insecure)?)
+        // What we are slow to print, the peer is slow to send, and then to take. That is not a fault; a peer that is gone
+        // is found out by a ping.
+        .send_timeout(None)
+        .redirects(args.redirects);
+    for (index, header) in args.header.iter().enumerate() {
+        let Some((name, value)) = header.split_once(':') else {
+            return Err(Failure::Usage(format!(
+                "header {} has no colon; write it as -H 'name: value'",
+                index + 1
+            )));
+        };
+        control = control.header(name.trim(), value.trim());
+    }
+    if let Some(user) = &args.user {
+        control = control.credential(credential(user, std::env::var("WSDUO_PASSWORD").ok()));
+    }
+    if let Some(timeout) = args.timeout {
+        control = control.connect_timeout(timeout).total_connect_timeout(timeout);
+    }
+    if let Some(timeout) = args.connect_timeout {
+        control = control.connect_timeout(timeout);
+    }
+    control = reaching(control, &args.resolve, args.proxy.as_deref())?.local_address(args.local_address);
+    #[cfg(unix)]
+    if let Some(path) = &args.unix_socket {
+        control = control.unix_socket(path);
+    }
+    Ok(control)
+}
+
+/// What `--user` says. A password may have colons, a name has none.
+fn credential(user: &str, from_environment: Option<String>) -> Credential {
+    match user.split_once(':') {
+        Some((name, password)) => Credential::new(name, password),
+        None => Credential::new(user, from_environment.unwrap_or_default()),
+    }
 }
 
 /// Where addresses come from, and which proxy the way leads through.
@@ -254,7 +301,7 @@ mod tests {
     /// What `connect` does with these arguments where standard input and output are terminals, or not.
     fn check(line: &str, input: bool, output: bool, expected: (Input, Style)) {
         let arguments = std::iter::once("wsduo").chain(line.split_whitespace()).chain(["ws://a/"]);
-        let args = Typed::try_parse_from(arguments).unwrap().connect.unwrap();
+        let args = Typed::try_parse_from(arguments).unwrap().connect.0.unwrap();
         let plan = connect(args, Terminals { input, output }).unwrap();
         assert_eq!((plan.session.input, plan.style), expected, "{line} {input} {output}");
     }
@@ -293,7 +340,7 @@ mod tests {
             ("--resolve", "a:80:b"),
             ("--resolve", "a:x:127.0.0.1"),
         ] {
-            let args = Typed::try_parse_from(["wsduo", option, value, "ws://a/"]).unwrap().connect.unwrap();
+            let args = Typed::try_parse_from(["wsduo", option, value, "ws://a/"]).unwrap().connect.0.unwrap();
             let failure = connect(args, Terminals { input: false, output: false }).unwrap_err();
             assert_eq!(failure.code(), 2);
             assert!(failure.to_string().starts_with(option), "{failure}");
@@ -305,9 +352,18 @@ mod tests {
     }
 
     #[test]
+    fn the_password_is_behind_the_first_colon_or_in_the_environment() {
+        let from_environment = || Some("secret".to_owned());
+        assert_eq!(credential("ada", from_environment()), Credential::new("ada", "secret"));
+        assert_eq!(credential("ada", None), Credential::new("ada", ""));
+        assert_eq!(credential("ada:", from_environment()), Credential::new("ada", ""));
+        assert_eq!(credential("ada:b:c", from_environment()), Credential::new("ada", "b:c"));
+    }
+
+    #[test]
     fn a_mistaken_header_is_not_shown() {
         let arguments = ["wsduo", "-H", "Authorization Bearer sesame", "ws://a/"];
-        let args = Typed::try_parse_from(arguments).unwrap().connect.unwrap();
+        let args = Typed::try_parse_from(arguments).unwrap().connect.0.unwrap();
         let failure = connect(args, Terminals { input: false, output: false }).unwrap_err();
         assert_eq!(failure.code(), 2);
         assert!(!failure.to_string().contains("sesame"), "{failure}");

@@ -33,19 +33,41 @@ enum End {
     Enough,
 }
 
-/// Runs an open connection to its end. `lines` come from the editor, if there is one.
+/// What outlives a connection, where another follows.
+pub(crate) struct Progress {
+    input: Source,
+    /// How many messages are still wanted.
+    left: Option<u64>,
+    /// It was this side that had enough.
+    is_done: bool,
+}
+
+impl Progress {
+    /// `lines` come from the editor, if there is one.
+    pub(crate) fn new(plan: &Session, lines: Option<mpsc::Receiver<String>>) -> Self {
+        Self { input: Source::new(plan, lines), left: plan.count, is_done: false }
+    }
+
+    /// Whether another connection would have nothing to do.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_done
+    }
+}
+
+/// Runs an open connection to its end.
 ///
 /// # Errors
 /// However it ended, unless it was closed well.
 pub(crate) async fn run(
     socket: MessageWebSocket,
     plan: &Session,
-    lines: Option<mpsc::Receiver<String>>,
+    progress: &mut Progress,
     output: &mut Output,
+    signals: &mut Signals,
 ) -> Result<Closed, Failure> {
-    let mut signals = Signals::new()?;
     let (receiver, sender) = socket.split();
-    let end = pump(receiver, &sender, plan, lines, output, &mut signals).await;
+    let end = pump(receiver, &sender, plan, progress, output, signals).await;
+    progress.is_done = matches!(end, Ok(End::Enough));
     match end {
         Ok(End::Closed(closed)) => exit::judge(closed),
         Ok(End::Enough) => tokio::select! {
@@ -67,13 +89,14 @@ async fn pump(
     receiver: MessageReceiver<Transport>,
     sender: &MessageSender<Transport>,
     plan: &Session,
-    lines: Option<mpsc::Receiver<String>>,
+    progress: &mut Progress,
     output: &mut Output,
     signals: &mut Signals,
 ) -> Result<End, Failure> {
     let all_sent = Notify::new();
-    let mut sending = pin!(send_all(sender, plan, lines));
-    let mut receiving = pin!(receive_all(receiver, plan, &all_sent, output));
+    let Progress { input, left, .. } = progress;
+    let mut sending = pin!(send_all(sender, plan, input));
+    let mut receiving = pin!(receive_all(receiver, plan, left, &all_sent, output));
     let mut is_sending = true;
     loop {
         tokio::select! {
@@ -97,7 +120,7 @@ async fn pump(
 async fn send_all(
     sender: &MessageSender<Transport>,
     plan: &Session,
-    lines: Option<mpsc::Receiver<String>>,
+    input: &mut Source,
 ) -> Result<(), Failure> {
     for message in &plan.messages {
         let sent = if plan.binary {
@@ -108,75 +131,117 @@ async fn send_all(
         sent.map_err(Failure::Open)?;
     }
     sender.flush().await.map_err(Failure::Open)?;
-    match (plan.input, lines) {
-        (Input::Nothing, _) => Ok(()),
-        (Input::Bytes, _) => send_bytes(sender).await,
-        (Input::Editor, Some(mut lines)) => {
-            while let Some(line) = lines.recv().await {
-                sender.send(line).await.map_err(Failure::Open)?;
-            }
-            Ok(())
-        }
-        (Input::Lines | Input::Editor, _) => send_lines(sender, plan.max_message).await,
-    }
-}
-
-async fn send_bytes(sender: &MessageSender<Transport>) -> Result<(), Failure> {
-    let mut stdin = tokio::io::stdin();
-    loop {
-        let mut bytes = Vec::with_capacity(PIECE);
-        if stdin.read_buf(&mut bytes).await.map_err(cannot_read)? == 0 {
-            return Ok(());
-        }
-        sender.send(bytes).await.map_err(Failure::Open)?;
-    }
-}
-
-async fn send_lines(sender: &MessageSender<Transport>, limit: usize) -> Result<(), Failure> {
-    let mut stdin = BufReader::with_capacity(PIECE, tokio::io::stdin());
-    let mut number: u64 = 0;
-    while let Some(line) = next_line(&mut stdin, limit, number + 1).await? {
-        number += 1;
-        let line = ByteString::try_from(line).map_err(|_| {
-            Failure::Usage(format!(
-                "line {number} of the input is not UTF-8, as text has to be; use --binary to send bytes as they are"
-            ))
-        })?;
-        sender.feed(line).await.map_err(Failure::Open)?;
+    // It stays in its place until it is queued, for the next connection if need be.
+    while let Some(message) = input.peek().await? {
+        sender.feed(message).await.map_err(Failure::Open)?;
+        input.take();
         // Lines that were read together leave together.
-        if !stdin.buffer().contains(&b'\n') {
+        if !input.has_more() {
             sender.flush().await.map_err(Failure::Open)?;
         }
     }
     Ok(())
 }
 
-/// The next line without its end. The last one may have none.
-async fn next_line(
-    stdin: &mut BufReader<tokio::io::Stdin>,
+/// Where messages to send come from. Whatever is dropped half-way goes on with the next call.
+struct Source {
+    reader: Reader,
+    /// The message that was read and is not queued yet.
+    unsent: Option<Message>,
+}
+
+enum Reader {
+    Nothing,
+    Bytes(tokio::io::Stdin),
+    Lines(Lines),
+    Editor(mpsc::Receiver<String>),
+}
+
+impl Source {
+    fn new(plan: &Session, lines: Option<mpsc::Receiver<String>>) -> Self {
+        let reader = match (plan.input, lines) {
+            (Input::Nothing, _) => Reader::Nothing,
+            (Input::Bytes, _) => Reader::Bytes(tokio::io::stdin()),
+            (Input::Editor, Some(lines)) => Reader::Editor(lines),
+            (Input::Lines | Input::Editor, _) => Reader::Lines(Lines::new(plan.max_message)),
+        };
+        Self { reader, unsent: None }
+    }
+
+    /// The next message, until it is taken. `None`: there is no more.
+    async fn peek(&mut self) -> Result<Option<Message>, Failure> {
+        if self.unsent.is_none() {
+            self.unsent = match &mut self.reader {
+                Reader::Nothing => None,
+                Reader::Bytes(stdin) => {
+                    let mut bytes = Vec::with_capacity(PIECE);
+                    let n = stdin.read_buf(&mut bytes).await.map_err(cannot_read)?;
+                    (n > 0).then(|| Message::Binary(bytes.into()))
+                }
+                Reader::Lines(lines) => lines.next().await?.map(Message::Text),
+                Reader::Editor(lines) => lines.recv().await.map(|line| Message::Text(line.into())),
+            };
+        }
+        Ok(self.unsent.clone())
+    }
+
+    /// The message that was seen has been queued.
+    fn take(&mut self) {
+        self.unsent = None;
+    }
+
+    /// Whether there is another message without waiting.
+    fn has_more(&self) -> bool {
+        matches!(&self.reader, Reader::Lines(lines) if lines.stdin.buffer().contains(&b'\n'))
+    }
+}
+
+/// Standard input by lines.
+struct Lines {
+    stdin: BufReader<tokio::io::Stdin>,
     limit: usize,
     number: u64,
-) -> Result<Option<Vec<u8>>, Failure> {
-    let mut line = Vec::new();
-    let mut began = false;
-    loop {
-        let bytes = stdin.fill_buf().await.map_err(cannot_read)?;
-        if bytes.is_empty() {
-            return Ok(began.then_some(line));
+    /// The line under way, if one has begun.
+    line: Option<Vec<u8>>,
+}
+
+impl Lines {
+    fn new(limit: usize) -> Self {
+        Self { stdin: BufReader::with_capacity(PIECE, tokio::io::stdin()), limit, number: 1, line: None }
+    }
+
+    /// The next line without its end. The last one may have none.
+    async fn next(&mut self) -> Result<Option<ByteString>, Failure> {
+        loop {
+            let bytes = self.stdin.fill_buf().await.map_err(cannot_read)?;
+            if bytes.is_empty() {
+                return self.line.take().map(|line| self.text(line)).transpose();
+            }
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let taken = end.unwrap_or(bytes.len());
+            let line = self.line.get_or_insert_default();
+            if line.len() + taken > self.limit {
+                return Err(Failure::Usage(format!(
+                    "line {} of the input is longer than {} bytes; see --max-message, or use --binary",
+                    self.number, self.limit
+                )));
+            }
+            line.extend_from_slice(&bytes[..taken]);
+            self.stdin.consume(taken + usize::from(end.is_some()));
+            if end.is_some() {
+                return self.line.take().map(|line| self.text(line)).transpose();
+            }
         }
-        began = true;
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let taken = end.unwrap_or(bytes.len());
-        if line.len() + taken > limit {
-            return Err(Failure::Usage(format!(
-                "line {number} of the input is longer than {limit} bytes; see --max-message, or use --binary"
-            )));
-        }
-        line.extend_from_slice(&bytes[..taken]);
-        stdin.consume(taken + usize::from(end.is_some()));
-        if end.is_some() {
-            return Ok(Some(line));
-        }
+    }
+
+    fn text(&mut self, line: Vec<u8>) -> Result<ByteString, Failure> {
+        let number = self.number;
+        self.number += 1;
+        ByteString::try_from(line).map_err(|_| {
+            Failure::Usage(format!(
+                "line {number} of the input is not UTF-8, as text has to be; use --binary to send bytes as they are"
+            ))
+        })
     }
 }
 
@@ -189,6 +254,7 @@ fn cannot_read(error: std::io::Error) -> Failure {
 async fn receive_all(
     mut receiver: MessageReceiver<Transport>,
     plan: &Session,
+    left: &mut Option<u64>,
     all_sent: &Notify,
     output: &mut Output,
 ) -> Result<End, Failure> {
@@ -196,8 +262,7 @@ async fn receive_all(
     let mut is_done_sending = false;
     // Since when nothing has come.
     let mut quiet_since = Instant::now();
-    let mut left = plan.count;
-    while left != Some(0) {
+    while *left != Some(0) {
         let part = tokio::select! {
             biased;
             part = receiver.receive_part() => part.map_err(Failure::Open)?,
@@ -224,7 +289,7 @@ async fn receive_all(
             output.message(&message).await?;
         }
         if is_complete {
-            left = left.map(|left| left - 1);
+            *left = left.map(|left| left - 1);
         }
         // Now, and not when it came: the output may have taken its time.
         quiet_since = Instant::now();

@@ -120,7 +120,7 @@ pub enum UriError {
     #[error("URI scheme is {0}: only ws and wss are allowed")]
     UnsupportedScheme(Excerpt),
     /// A user name or password before the host; neither is kept here.
-    #[error("URI contains a user name or password: remove it and send an Authorization header instead")]
+    #[error("URI contains a user name or password: remove it and set it as a credential instead")]
     UserInfo,
     /// Nothing between `//` and the port or path.
     #[error("URI has no host: write it after the two slashes, as in ws://example.org/")]

@@ -6,9 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wsduo_proto::handshake::Response;
+use http::{HeaderMap, StatusCode};
 
-use crate::error::Error;
 use crate::information::TlsInformation;
 
 /// A step on the way to an open connection, as told to the function given to
@@ -66,8 +65,10 @@ pub enum Connecting<'a> {
     /// The server answered the opening handshake.
     #[non_exhaustive]
     Answered {
-        /// Its answer, or what was wrong with it.
-        response: Result<&'a Response, &'a Error>,
+        /// 101, unless it refused.
+        status: StatusCode,
+        /// All headers, as they came.
+        headers: &'a HeaderMap,
         /// What it took.
         took: Duration,
     },

@@ -9,11 +9,13 @@ use wsduo_proto::handshake::DeflateAgreement;
 use wsduo_proto::handshake::HeadLimits;
 use wsduo_proto::{Compression, Config, Connection, Role, WebSocketUri};
 
+use crate::credential::Credential;
 use crate::dialling::{BoxedStream, Dialling};
 use crate::error::{Error, ErrorKind};
 use crate::information::Facts;
 use crate::io::alarm::Alarm;
-use crate::io::connect::{Opened, connect, connect_over};
+use crate::io::connect::Opened;
+use crate::io::journey;
 use crate::io::transport::Reached;
 use crate::message_web_socket::MessageWebSocket;
 use crate::tls::ClientTls;
@@ -28,8 +30,11 @@ macro_rules! common_settings {
             self.set(|settings| settings.subprotocols = names.into_iter().map(Into::into).collect())
         }
 
-        /// Adds a header to the opening handshake: to the request of a client, to the response of a server. The headers that
-        /// the handshake itself consists of cannot be set.
+        /// Adds a header to the opening handshake: to the request of a client, to the response of a server. Cookies are the
+        /// header `cookie`; those that the server sets are headers of [the response](crate::MessageWebSocketInformation::response).
+        ///
+        /// The headers that the handshake itself consists of cannot be set: `Host`, `Upgrade`, `Connection` and all that begin with
+        /// `Sec-WebSocket-` (see [`subprotocols`](Self::subprotocols)), nor can those that announce a body.
         #[must_use]
         pub fn header(
             self,
@@ -43,6 +48,24 @@ macro_rules! common_settings {
             })
         }
 
+        /// The user's name and password for the server, should it ask for them with a 401 (schemes Basic and Digest). They
+        /// answer once, and only the server of the URI: never one that a redirect leads to. Default: none.
+        #[must_use]
+        pub fn credential(self, credential: crate::credential::Credential) -> Self {
+            self.set(|settings| settings.credential = Some(credential))
+        }
+
+        /// How many redirects a client follows (301, 302, 303, 307 and 308). Default 0: a redirect is a refusal, which tells
+        /// where to. 5 is a usual number where redirects are wanted.
+        ///
+        /// A redirect never leads from `wss` to `ws`. Where it leads to another host, port or scheme, the headers
+        /// `Authorization`, `Cookie` and `Proxy-Authorization`, headers whose value is marked as sensitive and the
+        /// [credential](Self::credential) stay behind, for the rest of the way.
+        #[must_use]
+        pub fn redirects(self, max: u8) -> Self {
+            self.set(|settings| settings.redirects = max)
+        }
+
         /// How long each stage of connecting may take: the look-up of the addresses, reaching one of them, the answer of a
         /// proxy, TLS, the opening handshake. Default 60 s.
         #[must_use]
@@ -50,7 +73,7 @@ macro_rules! common_settings {
             self.set(|settings| settings.connect_timeout = timeout)
         }
 
-        /// How long connecting may take in all. Default: whatever its stages take.
+        /// How long connecting may take in all, redirects and authentication included. Default: whatever its stages take.
         #[must_use]
         pub fn total_connect_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
             self.set(|settings| settings.total_timeout = timeout.into())
@@ -260,6 +283,8 @@ pub(crate) struct Settings {
     pub(crate) no_delay: bool,
     pub(crate) dialling: Dialling,
     pub(crate) tls: ClientTls,
+    pub(crate) credential: Option<Credential>,
+    pub(crate) redirects: u8,
     /// The first setting that cannot be used.
     pub(crate) invalid: Option<Error>,
 }
@@ -277,6 +302,8 @@ impl Default for Settings {
             no_delay: true,
             dialling: Dialling::default(),
             tls: ClientTls::default(),
+            credential: None,
+            redirects: 0,
             invalid: None,
         }
     }
@@ -294,7 +321,7 @@ impl Settings {
         self.check()?;
         let uri = WebSocketUri::parse(uri)?;
         // Boxed: connecting needs some memory, and gives it back when it is done.
-        Ok(self.opened(Box::pin(connect(&uri, self)).await?))
+        Ok(self.opened(Box::pin(journey::open(uri, self)).await?))
     }
 
     /// Connects as a client over a transport that leads to the server.
@@ -305,7 +332,7 @@ impl Settings {
         self.check()?;
         let uri = WebSocketUri::parse(uri)?;
         let reached = Reached::other(BoxedStream::new(transport));
-        Ok(self.opened(Box::pin(connect_over(reached, &uri, self)).await?))
+        Ok(self.opened(Box::pin(journey::open_over(reached, &uri, self)).await?))
     }
 
     fn opened(&self, opened: Opened) -> MessageWebSocket {

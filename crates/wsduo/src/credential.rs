@@ -5,14 +5,36 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http_auth::digest::Algorithm;
+use http_auth::{ChallengeParser, ChallengeRef, DigestClient, PasswordParams};
 
 use crate::error::{Error, ErrorKind};
 
-/// A user's name and password. Its `Debug` does not show the password.
+/// A user's name and password, for HTTP authentication. Its `Debug` does not show the password.
+///
+/// It answers challenges of the schemes Digest (RFC 7616; SHA-512-256, SHA-256 and MD5) and Basic (RFC 7617), of several
+/// the strongest. It is not sent before it is asked for. Basic says the password openly: to anyone between, without TLS.
+///
+/// # Examples
+/// ```no_run
+/// use wsduo::{Credential, MessageWebSocketControl};
+///
+/// # async fn example() -> Result<(), wsduo::Error> {
+/// let control = MessageWebSocketControl::new().credential(Credential::new("ada", "secret"));
+/// let socket = control.connect("wss://example.org/chat").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     user: String,
     password: String,
+}
+
+/// A challenge that can be answered.
+enum Challenge {
+    Basic,
+    Digest(DigestClient),
 }
 
 impl Credential {
@@ -39,16 +61,17 @@ impl Credential {
         &self,
         headers: &HeaderMap,
         challenge: &HeaderName,
-        _method: &str,
-        _target: &str,
+        method: &str,
+        target: &str,
     ) -> Result<HeaderValue, Error> {
-        let is_basic = |value: &HeaderValue| {
-            value.as_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"))
-        };
-        if headers.get_all(challenge).iter().any(is_basic) {
-            return self.basic();
+        match strongest(headers, challenge) {
+            Some(Challenge::Digest(digest)) => self.digest(digest, method, target),
+            Some(Challenge::Basic) => self.basic(),
+            None => Err(Error::text(
+                ErrorKind::Refused,
+                "no scheme of authentication known here is asked for; Basic and Digest are known",
+            )),
         }
-        Err(Error::text(ErrorKind::Refused, "the server asks for no scheme of authentication known here"))
     }
 
     /// The answer of the scheme Basic (RFC 7617).
@@ -61,12 +84,24 @@ impl Credential {
                 format!("the user name {:?} has a colon, which Basic authentication cannot say", self.user);
             return Err(Error::text(ErrorKind::InvalidInput, text));
         }
-        let encoded = STANDARD.encode(format!("{}:{}", self.user, self.password));
-        let mut value = HeaderValue::try_from(format!("Basic {encoded}")).map_err(|error| {
-            Error::source(ErrorKind::InvalidInput, "the credential fits no header", error)
-        })?;
-        value.set_sensitive(true);
-        Ok(value)
+        header_value(&format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password))))
+    }
+
+    /// The answer of the scheme Digest (RFC 7616), with a nonce of our own.
+    fn digest(&self, mut digest: DigestClient, method: &str, target: &str) -> Result<HeaderValue, Error> {
+        let params = PasswordParams {
+            username: &self.user,
+            password: &self.password,
+            uri: target,
+            method,
+            body: None,
+        };
+        // Where the body has to be vouched for as well (`auth-int`): it is empty.
+        let answer = digest
+            .respond(&params)
+            .or_else(|_| digest.respond(&PasswordParams { body: Some(b""), ..params }))
+            .map_err(|_| Error::text(ErrorKind::Refused, "the Digest challenge cannot be answered"))?;
+        header_value(&answer)
     }
 }
 
@@ -74,4 +109,34 @@ impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credential").field("user", &self.user).finish_non_exhaustive()
     }
+}
+
+/// The strongest of the challenges that can be answered, and of equals the first (RFC 9110 §11.6.1).
+fn strongest(headers: &HeaderMap, name: &HeaderName) -> Option<Challenge> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    // What does not follow the grammar ends its header, not the search.
+    let challenges = values.flat_map(|value| ChallengeParser::new(value).map_while(Result::ok));
+    let ranked = challenges.filter_map(|challenge| rank(&challenge));
+    ranked.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, challenge)| challenge)
+}
+
+fn rank(challenge: &ChallengeRef<'_>) -> Option<(u8, Challenge)> {
+    if challenge.scheme.eq_ignore_ascii_case("basic") {
+        return Some((0, Challenge::Basic));
+    }
+    let digest = DigestClient::try_from(challenge).ok()?;
+    let rank = match digest.algorithm() {
+        Algorithm::Md5 => 1,
+        Algorithm::Sha256 => 2,
+        Algorithm::Sha512Trunc256 => 3,
+        _ => return None,
+    };
+    Some((rank, Challenge::Digest(digest)))
+}
+
+fn header_value(text: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|error| Error::source(ErrorKind::InvalidInput, "the credential fits no header", error))?;
+    value.set_sensitive(true);
+    Ok(value)
 }

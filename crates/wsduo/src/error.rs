@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use http::header::{DATE, RETRY_AFTER};
 use wsduo_proto::handshake::{HandshakeError, Refusal};
 use wsduo_proto::uri::UriError;
 use wsduo_proto::{CloseCode, CommandError, ProtocolError, TimedOut};
@@ -68,6 +70,9 @@ pub(crate) enum Cause {
     Command(#[from] CommandError),
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
+    /// A refusal, and why the way did not go on behind it.
+    #[error("{0}; {1}")]
+    Refused(Box<Refusal>, String),
     #[error("{0}")]
     Text(String),
     #[error("{0}: {1}")]
@@ -109,9 +114,26 @@ impl Error {
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.0.cause {
             Cause::Handshake(HandshakeError::Refused(refusal))
-            | Cause::Tunnel(_, HandshakeError::Refused(refusal)) => Some(refusal),
+            | Cause::Tunnel(_, HandshakeError::Refused(refusal))
+            | Cause::Refused(refusal, _) => Some(refusal),
             _ => None,
         }
+    }
+
+    /// How long the server asks to be left alone (`Retry-After`, RFC 9110 §10.2.3), if it refused and said so.
+    ///
+    /// A date is counted from the `Date` of the answer, so the clocks need not agree; without one, from now.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let refusal = self.refusal()?;
+        let text = |name| refusal.headers.get(name)?.to_str().ok().map(str::trim);
+        let date = |name| text(name).and_then(|text| httpdate::parse_http_date(text).ok());
+        let value = text(RETRY_AFTER)?;
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+            // More seconds than there are numbers for: for ever.
+            return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+        }
+        let from = date(DATE).unwrap_or_else(SystemTime::now);
+        Some(date(RETRY_AFTER)?.duration_since(from).unwrap_or(Duration::ZERO))
     }
 
     /// The close code that went to the peer, or will, because of this failure.

@@ -35,6 +35,7 @@ pub(crate) struct Facts {
 pub(crate) struct Agreed {
     pub(crate) subprotocol: Option<String>,
     pub(crate) response: Option<Response>,
+    pub(crate) uri: Option<String>,
     pub(crate) tls: Option<TlsInformation>,
 }
 
@@ -99,6 +100,11 @@ impl MessageWebSocketInformation {
     /// The server's answer to the opening handshake: status and headers. `None` on a server.
     pub fn response(&self) -> Option<&Response> {
         self.facts.agreed.as_ref()?.response.as_ref()
+    }
+
+    /// The URI that was opened: another than the one asked for where redirects were followed. `None` on a server.
+    pub fn uri(&self) -> Option<&str> {
+        self.facts.agreed.as_ref()?.uri.as_deref()
     }
 
     /// What TLS agreed on; `None` without TLS.

@@ -42,6 +42,7 @@
 //! | receiving and sending in different tasks | [`split`](MessageWebSocket::split) |
 //! | messages that do not fit in memory | [`next_reader`](MessageWebSocket::next_reader) and [`message_writer`](MessageWebSocket::message_writer) |
 //! | bytes, however many: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` | [`StreamWebSocket`] |
+//! | connecting again after a loss | [`Reconnect`] |
 //! | any transport but TCP and TLS | [`connect_over`](MessageWebSocketControl::connect_over), [`Request::from_transport`]; after the handshake [`from_transport`](MessageWebSocketControl::from_transport) |
 //! | a Unix socket, an own resolver or connector, a proxy | the settings of [`MessageWebSocketControl`] |
 //! | combinators | `Stream` and `Sink` |
@@ -74,6 +75,7 @@ mod message_web_socket;
 mod origin;
 mod parts;
 mod proxy;
+mod reconnect;
 mod server;
 mod split;
 mod stream_control;
@@ -95,6 +97,7 @@ pub use io::transport::Transport;
 pub use message_web_socket::MessageWebSocket;
 pub use parts::{MessageReader, MessageWriter};
 pub use proxy::Proxy;
+pub use reconnect::{Reconnect, Waiting};
 pub use server::{Incoming, Listener, ListenerBuilder, Request, RequestControl};
 pub use split::{MessageReceiver, MessageSender};
 pub use stream_control::{Framing, StreamWebSocketControl};

@@ -17,6 +17,7 @@ use wsduo_proto::{
 use crate::control::MessageWebSocketControl;
 use crate::error::{Error, ErrorKind};
 use crate::information::{Facts, MessageWebSocketInformation};
+use crate::io::alarm::Alarm;
 use crate::io::driver::Driver;
 use crate::io::tasks::{Half, Tasks};
 use crate::io::transport::Transport;
@@ -193,15 +194,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     /// Messages that arrive before the answer are kept for [`receive`](Self::receive).
     ///
     /// # Errors
-    /// As [`send`](Self::send); [`ErrorKind::TimedOut`] if nothing at all is heard within the receive
-    /// timeout; [`ErrorKind::Busy`]
-    /// if more than 64 KiB of messages come before the answer: receive them first.
+    /// As [`send`](Self::send); [`ErrorKind::TimedOut`] if the answer does not come within the
+    /// [receive timeout](MessageWebSocketControl::receive_timeout), counted from when the ping was written: the connection
+    /// lives on then, unless nothing else came either; [`ErrorKind::Busy`] if more than 64 KiB of messages come before the
+    /// answer: receive them first.
     ///
     /// # Cancel safety
     /// Safe: the ping may have been sent, and its answer will be taken note of.
     pub async fn ping(&mut self) -> Result<Duration, Error> {
-        let number = self.inner.driver.queue_ping()?;
-        poll_fn(|cx| self.inner.driver.poll_pong(cx, number, false)).await
+        let ping = self.inner.driver.queue_ping()?;
+        let mut patience = Alarm::default();
+        poll_fn(|cx| self.inner.driver.poll_pong(cx, ping, false, &mut patience)).await
     }
 
     /// Closes the connection: sends a close frame after all that is queued and waits for the peer's (RFC 6455 §7).

@@ -487,7 +487,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             None => answering.await?,
         }
         if subprotocol.is_some() || tls.is_some() {
-            facts.agreed = Some(Arc::new(Agreed { subprotocol, response: None, tls }));
+            facts.agreed = Some(Arc::new(Agreed { subprotocol, tls, ..Agreed::default() }));
         }
         let connection = settings.connection(Role::Server, agreement);
         Ok(MessageWebSocket::open(transport, connection, facts, behind_handshake))

@@ -12,6 +12,7 @@ use wsduo_proto::{CloseCode, Closed, Message, MessagePart, Outgoing};
 
 use crate::error::Error;
 use crate::information::{Facts, MessageWebSocketInformation};
+use crate::io::alarm::Alarm;
 use crate::io::driver::{Changed, Driver};
 use crate::io::tasks::{Half, Tasks};
 use crate::message_web_socket::{poll_receive, poll_receive_part};
@@ -199,9 +200,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
     /// # Cancel safety
     /// Safe: the ping may have been sent, and its answer will be taken note of.
     pub async fn ping(&self) -> Result<Duration, Error> {
-        let number = self.shared.with(Driver::queue_ping)?;
-        poll_fn(|cx| self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_pong(cx, number, true)))
-            .await
+        let ping = self.shared.with(Driver::queue_ping)?;
+        let mut patience = Alarm::default();
+        poll_fn(|cx| {
+            self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_pong(cx, ping, true, &mut patience))
+        })
+        .await
     }
 
     /// As [`MessageWebSocket::close`](crate::MessageWebSocket::close). The receiver gets what had arrived before, then `None`.

@@ -4,7 +4,9 @@
 
 mod connect;
 mod exit_codes;
+mod ping;
 mod proxies;
+mod reconnect;
 mod serve;
 mod support;
 #[cfg(unix)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::body::Body;
 use super::error::{Excerpt, HandshakeError};
@@ -330,9 +330,10 @@ impl fmt::Display for Refusal {
         }
         write!(f, " where {expected} was expected")?;
         let Some(name) = self.hint() else { return Ok(()) };
-        match self.headers.get(&name) {
-            Some(value) => write!(f, ", with {name} {}", Excerpt::new(value.as_bytes())),
-            None => Ok(()),
+        let values: Vec<_> = self.headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+        if values.is_empty() {
+            return Ok(());
         }
+        write!(f, ", with {name} {}", Excerpt::new(&values.join(&b", "[..])))
     }
 }

@@ -31,6 +31,10 @@ impl Alarm {
         }
     }
 
+    pub(crate) fn is_set(&self) -> bool {
+        self.sleep.is_some()
+    }
+
     /// Whether the moment has come. Otherwise `cx` will be woken.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(sleep) = &mut self.sleep else { return false };

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use tokio::time::Instant;
 use wsduo_proto::WebSocketUri;
-use wsduo_proto::handshake::{ClientRequest, DeflateAgreement};
+use wsduo_proto::handshake::{ClientRequest, DeflateAgreement, Refusal};
 
 use super::patience::Patience;
 use super::transport::{Reached, Transport};
@@ -24,20 +25,22 @@ pub(crate) struct Opened {
     pub(crate) behind_handshake: Vec<u8>,
 }
 
-pub(crate) async fn connect(uri: &WebSocketUri, settings: &Settings) -> Result<Opened, Error> {
-    let patience = Patience::new(settings.connect_timeout, settings.total_timeout);
-    let reached = reach(uri, settings, patience).await?;
-    open(reached, uri, settings, patience).await
+/// What came of connecting.
+pub(crate) enum Answer {
+    Opened(Opened),
+    /// The server answered with another status; the rest of its body has not been read.
+    Refused(Box<Refusal>, Transport),
 }
 
-/// TLS and the opening handshake on a transport that leads to the server.
-pub(crate) async fn connect_over(
-    reached: Reached,
+/// Connects with these headers, which may be others than those of the settings.
+pub(crate) async fn connect(
     uri: &WebSocketUri,
     settings: &Settings,
-) -> Result<Opened, Error> {
-    let patience = Patience::new(settings.connect_timeout, settings.total_timeout);
-    open(reached, uri, settings, patience).await
+    headers: &HeaderMap,
+    patience: Patience,
+) -> Result<Answer, Error> {
+    let reached = reach(uri, settings, patience).await?;
+    open(reached, uri, settings, headers, patience).await
 }
 
 /// A transport that leads to the server.
@@ -57,28 +60,32 @@ async fn reach(uri: &WebSocketUri, settings: &Settings, patience: Patience) -> R
     }
 }
 
-async fn open(
+/// TLS and the opening handshake on a transport that leads to the server.
+pub(crate) async fn open(
     reached: Reached,
     uri: &WebSocketUri,
     settings: &Settings,
+    headers: &HeaderMap,
     patience: Patience,
-) -> Result<Opened, Error> {
+) -> Result<Answer, Error> {
     let Reached { transport, local_address, remote_address } = reached;
     let mut transport =
         if uri.is_secure() { secure(transport, uri, settings, patience).await? } else { transport };
     let offer = settings.compression.map(|compression| compression.negotiation().offer());
-    let request = ClientRequest {
-        uri,
-        subprotocols: &settings.subprotocols,
-        extensions: offer.as_deref(),
-        headers: &settings.headers,
-    };
+    let request =
+        ClientRequest { uri, subprotocols: &settings.subprotocols, extensions: offer.as_deref(), headers };
     let begun = Instant::now();
     let handshake = handshake::client(&mut transport, &request, settings.head_limits);
-    let answer = patience.within("the opening handshake", handshake).await;
-    let response = answer.as_ref().map(|(response, _)| response);
-    settings.dialling.observer.tell(&Connecting::Answered { response, took: begun.elapsed() });
-    let (response, behind_handshake) = answer?;
+    let answer = patience.within("the opening handshake", handshake).await?;
+    let (status, headers) = match &answer {
+        Ok((response, _)) => (response.status, &response.headers),
+        Err(refusal) => (refusal.status, &refusal.headers),
+    };
+    settings.dialling.observer.tell(&Connecting::Answered { status, headers, took: begun.elapsed() });
+    let (response, behind_handshake) = match answer {
+        Ok(agreed) => agreed,
+        Err(refusal) => return Ok(Answer::Refused(refusal, transport)),
+    };
     let compression = match &settings.compression {
         Some(compression) => {
             let judged = compression.negotiation().judge(&response.extensions);
@@ -89,10 +96,11 @@ async fn open(
     let agreed = Agreed {
         subprotocol: response.subprotocol.clone(),
         response: Some(response),
+        uri: Some(uri.to_string()),
         tls: tls::information(&transport),
     };
     let facts = Facts { local_address, remote_address, agreed: Some(Arc::new(agreed)) };
-    Ok(Opened { transport, facts, compression, behind_handshake })
+    Ok(Answer::Opened(Opened { transport, facts, compression, behind_handshake }))
 }
 
 /// TLS with the server.

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::io;
 use std::io::IoSlice;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use super::keys::Keys;
 use super::scratch;
 use crate::error::{Error, ErrorKind};
 use crate::information::{CompressionInformation, Statistics};
+use crate::reconnect::{End, EndNote};
 
 /// Payloads of which at least this much is to come are read straight into the memory of their message.
 const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
@@ -70,8 +72,20 @@ pub(crate) struct Driver<T> {
     changed: Changed,
     latest_ping: u64,
     latest_pong: u64,
+    /// The latest ping whose answer nobody waits for any more: the next ping is a new one.
+    given_up_ping: u64,
     round_trip_time: Option<Duration>,
     bytes_received: u64,
+    /// Where to write how the connection ended, if anybody wants to know.
+    end_note: Option<EndNote>,
+}
+
+/// A ping that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ping {
+    number: u64,
+    /// Where it ends in the outgoing stream, at the latest.
+    end: u64,
 }
 
 /// Whether something happened that another task than the one polling may wait for.
@@ -115,9 +129,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             changed: Changed::default(),
             latest_ping: 0,
             latest_pong: 0,
+            given_up_ping: 0,
             round_trip_time: None,
             bytes_received: 0,
+            end_note: None,
         }
+    }
+
+    /// Where it will be written how the connection ended.
+    pub(crate) fn note_end(&mut self) -> EndNote {
+        Arc::clone(self.end_note.get_or_insert_default())
     }
 
     pub(crate) fn closed(&self) -> Option<&Closed> {
@@ -477,25 +498,48 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     // Pings.
 
-    /// Queues a ping, unless one is under way: its number.
-    pub(crate) fn queue_ping(&mut self) -> Result<u64, Error> {
-        // Pings that were given up must not pile up, nor keep their answers from being matched.
-        if self.latest_ping <= self.latest_pong || !self.connection.is_open() {
+    /// Queues a ping, unless one is under way.
+    pub(crate) fn queue_ping(&mut self) -> Result<Ping, Error> {
+        // Pings that were dropped must not pile up, nor keep their answers from being matched.
+        if self.latest_ping <= self.latest_pong.max(self.given_up_ping) || !self.connection.is_open() {
             let result = self.connection.ping(Alarm::now(), &mut Keys);
             self.latest_ping = result.map_err(|error| self.refused(error))?;
         }
-        Ok(self.latest_ping)
+        let end = self.connection.bytes_written() + self.connection.queued() as u64;
+        Ok(Ping { number: self.latest_ping, end })
     }
 
-    /// Waits for the answer to the ping of that number, or a later one. Where many messages come before it, it waits for
-    /// them to be received if there is `another` who does that.
+    /// Waits for the answer to that ping, or to a later one. Where many messages come before it, it waits for them to be
+    /// received if there is `another` who does that.
+    ///
+    /// `patience` is set once the ping is written, and ends the wait: a peer that goes on sending, and so is not silent,
+    /// may never answer.
     pub(crate) fn poll_pong(
         &mut self,
         cx: &mut Context<'_>,
-        number: u64,
+        ping: Ping,
         another: bool,
+        patience: &mut Alarm,
     ) -> Poll<Result<Duration, Error>> {
-        let result = self.wait_for_pong(cx, number, another);
+        let mut result = self.wait_for_pong(cx, ping.number, another);
+        if result.is_pending()
+            && let Some(timeout) = self.connection.config().receive_timeout
+            && self.connection.bytes_written() >= ping.end
+        {
+            if self.is_far_ahead() {
+                // The answer may have come: it is us who do not listen.
+                patience.set(None);
+            } else if !patience.is_set() {
+                patience.set(Alarm::now().checked_add(timeout));
+            }
+            if patience.poll(cx) {
+                self.given_up_ping = self.given_up_ping.max(ping.number);
+                let text = format!(
+                    "the peer did not answer a ping within {timeout:?}, the receive timeout, though it sends other things"
+                );
+                result = Poll::Ready(Err(Error::text(ErrorKind::TimedOut, text)));
+            }
+        }
         self.sender_waits |= result.is_pending();
         self.park();
         result
@@ -574,6 +618,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.connection.receive_end();
         if self.failure.is_none() && !self.is_clean() {
             self.failure = self.write_failure.take();
+        }
+        if let (Some(note), Some(closed)) = (&self.end_note, self.connection.closed()) {
+            // The first end is the end.
+            let _ = note.set(End { at: tokio::time::Instant::now(), closed: closed.clone() });
         }
         self.alarm.set(None);
         self.phase = Phase::Done;
@@ -719,7 +767,6 @@ fn skips(mid_message: &mut bool, skipping: &mut bool, is_complete: bool) -> bool
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 use wsduo_proto::handshake::{
     ClientHandshake, ClientRequest, HandshakeError, HeadLimits, Refusal, Request, Response, ServerHandshake,
 };
@@ -19,12 +20,13 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How much is read at a time: most heads in one go.
 const PIECE: usize = 1 << 10;
 
-/// Sends the request and waits for the answer: what was agreed, and the bytes behind it.
+/// Sends the request and waits for the answer: what was agreed, and the bytes behind it; or the head of a refusal, with
+/// what came of its body.
 pub(crate) async fn client<T: AsyncRead + AsyncWrite + Unpin>(
     transport: &mut T,
     request: &ClientRequest<'_>,
     limits: HeadLimits,
-) -> Result<(Response, Vec<u8>), Error> {
+) -> Result<Result<(Response, Vec<u8>), Box<Refusal>>, Error> {
     let (mut handshake, bytes) =
         ClientHandshake::new(request, keys::nonce(), limits).map_err(handshake_error)?;
     transport.write_all(&bytes).await.map_err(lost)?;
@@ -37,20 +39,24 @@ pub(crate) async fn client<T: AsyncRead + AsyncWrite + Unpin>(
         }
         match handshake.receive(&buffer[..n]) {
             Ok(None) => {}
-            Ok(Some(outcome)) => return Ok((outcome.response, buffer[outcome.consumed..n].to_vec())),
-            Err(HandshakeError::Refused(mut refusal)) => {
-                read_body(transport, &mut refusal).await;
-                return Err(Error::new(ErrorKind::Refused, HandshakeError::Refused(refusal)));
+            Ok(Some(outcome)) => {
+                return Ok(Ok((outcome.response, buffer[outcome.consumed..n].to_vec())));
             }
+            Err(HandshakeError::Refused(refusal)) => return Ok(Err(refusal)),
             Err(error) => return Err(handshake_error(error)),
         }
     }
 }
 
-/// Reads what there is of the body of a refusal, for a while.
-pub(crate) async fn read_body<T: AsyncRead + Unpin>(transport: &mut T, refusal: &mut Refusal) {
-    let mut buffer = vec![0; PIECE];
+/// Reads the body of a refusal, as much of it as is kept and comes in time: its status is known already.
+pub(crate) async fn refusal_body<T: AsyncRead + Unpin>(
+    refusal: &mut Refusal,
+    transport: &mut T,
+    by: Option<Instant>,
+) {
+    let latest = Instant::now() + REFUSAL_BODY_TIMEOUT;
     let body = async {
+        let mut buffer = vec![0; PIECE];
         while refusal.body_remaining() != Some(0) {
             match transport.read(&mut buffer).await {
                 Ok(n) if n > 0 => refusal.push_body(&buffer[..n]),
@@ -58,7 +64,7 @@ pub(crate) async fn read_body<T: AsyncRead + Unpin>(transport: &mut T, refusal: 
             }
         }
     };
-    let _ = tokio::time::timeout(REFUSAL_BODY_TIMEOUT, body).await;
+    let _ = tokio::time::timeout_at(by.map_or(latest, |by| by.min(latest)), body).await;
 }
 
 /// Waits for a request: what it asks for, and the bytes behind it. A request that is not one is refused here.

@@ -1,5 +1,5 @@
 //! Where bytes meet a transport. For maintainers: only [`driver`] polls an open connection; only [`dial`], [`tunnel`],
-//! [`socks`], [`connect`] and [`handshake`] wait for anything before it is open.
+//! [`socks`], [`connect`], [`handshake`] and [`journey`] wait for anything before it is open.
 
 pub(crate) mod alarm;
 pub(crate) mod connect;
@@ -7,6 +7,7 @@ pub(crate) mod dial;
 pub(crate) mod driver;
 pub(crate) mod handshake;
 pub(crate) mod input;
+pub(crate) mod journey;
 pub(crate) mod keys;
 pub(crate) mod patience;
 pub(crate) mod scratch;

@@ -31,6 +31,11 @@ impl Patience {
         }
     }
 
+    /// When all is over, if there is such a moment.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.total.map(|(_, deadline)| deadline)
+    }
+
     /// Waits for a stage.
     ///
     /// # Errors

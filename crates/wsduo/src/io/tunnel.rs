@@ -94,7 +94,7 @@ async fn ask(
             Ok(None) => {}
             Ok(Some(_)) => return Ok(Answer::Open),
             Err(HandshakeError::Refused(mut refusal)) => {
-                handshake::read_body(transport, &mut refusal).await;
+                handshake::refusal_body(&mut refusal, transport, None).await;
                 return Ok(Answer::Refused(refusal));
             }
             Err(error) => return Err(no_tunnel(proxy, uri, error)),

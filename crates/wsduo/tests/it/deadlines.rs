@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 use wsduo::{AsyncReplies, CloseCode, ErrorKind, Message, MessageType, Role};
 use wsduo_testing::{Scripted, Slow, wire};
@@ -314,6 +314,98 @@ async fn a_ping_without_an_answer_is_a_timeout() {
     let begin = Instant::now();
     assert_eq!(kind(soon(socket.ping()).await), ErrorKind::TimedOut);
     assert!(begin.elapsed() <= 51 * SECOND, "{:?}", begin.elapsed());
+}
+
+/// Sends a message every second, takes everything and answers nothing; unasked pongs are no answers.
+async fn talk_without_listening(mut far: DuplexStream) {
+    let mut sink = [0; 100];
+    loop {
+        tokio::select! {
+            read = far.read(&mut sink) => if !read.is_ok_and(|n| n > 0) { return },
+            () = tokio::time::sleep(SECOND) => far.write_all(&wire::bytes("81 02 'hi' 8a 00")).await.unwrap(),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_talks_but_never_answers_pings_is_not_waited_for() {
+    let (near, far) = tokio::io::duplex(1024);
+    let mut socket = client(near);
+    let peer = tokio::spawn(talk_without_listening(far));
+    for _ in 0..3 {
+        let begin = Instant::now();
+        let error = soon(socket.ping()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(error.to_string().contains("did not answer a ping within 30s"), "{error}");
+        assert_eq!(begin.elapsed(), 30 * SECOND);
+        // It is no end of the connection, and what came meanwhile was kept.
+        for _ in 0..29 {
+            assert_eq!(soon(socket.receive()).await.unwrap(), Some(text("hi")));
+        }
+    }
+    // And so from a half.
+    let (_receiver, sender) = socket.split();
+    let begin = Instant::now();
+    assert_eq!(kind(soon(sender.ping()).await), ErrorKind::TimedOut);
+    assert_eq!(begin.elapsed(), 30 * SECOND);
+    peer.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_receive_timeout_an_answer_is_waited_for() {
+    let (near, far) = tokio::io::duplex(1024);
+    let mut socket = control().receive_timeout(None).from_transport(near, Role::Client);
+    let peer = tokio::spawn(talk_without_listening(far));
+    assert!(tokio::time::timeout(500 * SECOND, socket.ping()).await.is_err());
+    peer.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_after_one_that_was_given_up_is_a_new_one() {
+    let (transport, handle) = Scripted::new([]);
+    let mut socket = control().from_transport(transport, Role::Server);
+    let talking = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(SECOND).await;
+            talking.push(wire::from_client("8a 00"));
+        }
+    });
+    assert_eq!(kind(soon(socket.ping()).await), ErrorKind::TimedOut);
+    handle.take_written();
+    let answering = handle.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(5 * SECOND).await;
+        let ping = &wire::frames(&answering.written())[0];
+        assert_eq!(ping.first, 0x89);
+        answering.push(wire::masked_frame(0x8a, ping.payload.clone()));
+    });
+    assert_eq!(soon(socket.ping()).await.unwrap(), 5 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_has_its_time_from_when_it_was_written() {
+    // Behind an upload that is taken slowly.
+    let (transport, handle) = Scripted::new([]);
+    handle.set_room(0);
+    let mut socket = control().from_transport(transport, Role::Server);
+    socket.feed(noise(50)).await.unwrap();
+    let begin = Instant::now();
+    let taking = handle.clone();
+    tokio::spawn(async move {
+        for _ in 0..8 {
+            tokio::time::sleep(10 * SECOND).await;
+            taking.set_room(10);
+            taking.push(wire::from_client("8a 00"));
+        }
+        taking.set_room(usize::MAX);
+        loop {
+            tokio::time::sleep(10 * SECOND).await;
+            taking.push(wire::from_client("8a 00"));
+        }
+    });
+    assert_eq!(kind(soon(socket.ping()).await), ErrorKind::TimedOut);
+    assert!(begin.elapsed() >= 90 * SECOND && begin.elapsed() <= 110 * SECOND, "{:?}", begin.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy sees helpers as code outside of tests")]
 
+mod answers;
 mod api;
+mod authentication;
 mod backpressure;
 mod cancellation;
 mod closing;
@@ -13,11 +15,15 @@ mod errors;
 mod faults;
 mod handler;
 mod held_back;
+mod http_server;
 mod memory;
 mod messages;
 mod parts;
 mod proxies;
+mod reconnect;
+mod redirects;
 mod server;
 mod split;
 mod support;
+mod timers;
 mod tls;
