@@ -140,3 +140,31 @@ fn header_value(text: &str) -> Result<HeaderValue, Error> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::WWW_AUTHENTICATE;
+
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_challenge_is_answered_or_refused(
+            scheme in "(Digest |digest |Basic |Negotiate |)",
+            params in proptest::collection::vec(
+                "(realm=|nonce=|qop=|algorithm=|opaque=|stale=|userhash=|charset=|,| |)\"?(auth|auth-int|MD5|SHA-256|true|[ -~]{0,9})\"?",
+                0..8,
+            ),
+            user in "\\PC{0,9}",
+        ) {
+            let mut headers = HeaderMap::new();
+            let value = format!("{scheme}{}", params.join(", "));
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::try_from(value).unwrap());
+            let credential = Credential::new(user, "sesame");
+            match credential.answer(&headers, &WWW_AUTHENTICATE, "GET", "/") {
+                Ok(answer) => proptest::prop_assert!(answer.is_sensitive()),
+                Err(error) => proptest::prop_assert!(!error.to_string().contains(char::is_control)),
+            }
+        }
+    }
+}

@@ -28,6 +28,8 @@ const FOR_EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 /// 408, 425 and 429, a certificate that is not accepted, and after the server closed with
 /// [`POLICY_VIOLATION`](CloseCode::POLICY_VIOLATION) (1008).
 ///
+/// For a stream of bytes, turn the socket into one: [`MessageWebSocket::into_stream`].
+///
 /// # What is lost
 /// A new socket knows nothing of the one before. What was sent before the loss may have arrived or not, and what the server
 /// sent meanwhile is gone. Whether to ask for it, to send again or to begin from scratch is for the application to decide; it

@@ -204,8 +204,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn leads_nowhere(location: &str, why: &str) {
-        let error = resolve(&"ws://a.example/b/c".parse().unwrap(), location.as_bytes()).unwrap_err();
+    fn leads_nowhere(location: impl AsRef<[u8]>, why: &str) {
+        let error = resolve(&"ws://a.example/b/c".parse().unwrap(), location.as_ref()).unwrap_err();
         assert!(error.contains(why), "{error}");
         assert!(!error.contains("secret") && !error.contains(char::is_control), "{error}");
     }
@@ -241,6 +241,19 @@ mod tests {
         leads_nowhere("ws://", "not lead to a URI");
         leads_nowhere("ws://a.example:99999/secret", "not lead to a URI");
         leads_nowhere("ws://user:secret@a.example/", "user name or password");
-        leads_nowhere("\u{ff}", "");
+        leads_nowhere(b"\xff", "not lead to a URI");
+    }
+    proptest::proptest! {
+        #[test]
+        fn any_location_leads_somewhere_or_nowhere(
+            location in "(ws|wss|http|https|file|)(:|://|//|/|)(a|[::1]|user:secret@a|)(:[0-9]{1,6}|)[/?#.]{0,3}\\PC{0,9}",
+        ) {
+            match resolve(&"ws://a.example/b".parse().unwrap(), location.as_bytes()) {
+                Ok(next) => proptest::prop_assert_eq!(next.to_string().parse(), Ok(next)),
+                Err(why) => {
+                    proptest::prop_assert!(!why.contains("secret") && !why.contains(char::is_control), "{}", why);
+                }
+            }
+        }
     }
 }
