@@ -58,10 +58,16 @@ macro_rules! common_settings {
             self.set(|settings| settings.no_delay = no_delay)
         }
 
-        /// How a client checks the server of a `wss` URI. Default: against the trust store of the platform.
+        /// How a client checks the server of a `wss` URI, and what it shows to it. Default: against the trust store of the
+        /// platform, and nothing.
         #[must_use]
         pub fn tls(self, tls: crate::tls::ClientTls) -> Self {
-            self.set(|settings| settings.tls = tls)
+            self.set(|settings| {
+                if let Some(error) = tls.invalid() {
+                    settings.invalid.get_or_insert(error.clone());
+                }
+                settings.tls = tls;
+            })
         }
 
         /// How many bytes may be queued before sending waits for them to be written. Default 128 KiB.
@@ -212,8 +218,9 @@ impl MessageWebSocketControl {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for the URI or a setting; [`Resolve`](ErrorKind::Resolve), [`Connect`](ErrorKind::Connect),
-    /// [`Tls`](ErrorKind::Tls), [`Handshake`](ErrorKind::Handshake), [`Refused`](ErrorKind::Refused) and
-    /// [`TimedOut`](ErrorKind::TimedOut) say how far it came.
+    /// [`Tls`](ErrorKind::Tls), [`CertificateRejected`](ErrorKind::CertificateRejected),
+    /// [`Handshake`](ErrorKind::Handshake), [`Refused`](ErrorKind::Refused) and [`TimedOut`](ErrorKind::TimedOut) say how
+    /// far it came.
     ///
     /// # Cancel safety
     /// Dropping the future closes whatever was opened.

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "clippy sees helpers as code outside of tests")]
 
 mod api;
+mod authority;
 mod backpressure;
 mod cancellation;
+mod certificates;
 mod closing;
 mod deadlines;
 mod errors;
@@ -15,6 +17,8 @@ mod memory;
 mod messages;
 mod parts;
 mod server;
+mod server_tls;
 mod split;
+mod status;
 mod support;
 mod tls;
