@@ -114,8 +114,8 @@ pub(crate) fn plan(typed: Typed) -> Result<Plan, Failure> {
 
 fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> {
     let mut control = MessageWebSocketControl::new()
-        .subprotocols(args.subprotocol)
-        .tls(client_tls(args.ca.as_deref(), args.insecure)?)
+        .subprotocols(args.subprotocol.iter().cloned())
+        .tls(client_tls(&args)?)
         // What we are slow to print, the peer is slow to send, and then to take. That is not a fault; a peer that is gone
         // is found out by a ping.
         .send_timeout(None);
@@ -156,16 +156,24 @@ fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> 
     Ok(Connect { url: args.url, control, session, style, insecure: args.insecure })
 }
 
-fn client_tls(ca: Option<&std::path::Path>, insecure: bool) -> Result<ClientTls, Failure> {
+fn client_tls(args: &ConnectArgs) -> Result<ClientTls, Failure> {
     let mut tls = ClientTls::new();
-    if let Some(path) = ca {
+    if let Some(path) = &args.ca {
         let pem = std::fs::read(path)
             .map_err(|error| Failure::Usage(format!("--ca: cannot read {}: {error}", path.display())))?;
         tls = tls
             .add_roots(pem)
             .map_err(|error| Failure::Usage(format!("--ca: {}: {error}", path.display())))?;
     }
-    Ok(if insecure { tls.danger_accept_any_certificate() } else { tls })
+    if let (Some(chain), Some(key)) = (&args.cert, &args.key) {
+        let identity = Identity::from_pem_files(chain, key)
+            .map_err(|error| Failure::Usage(format!("--cert and --key: {error}")))?;
+        tls = tls.identity(identity);
+    }
+    for pin in &args.pin {
+        tls = tls.pin_sha256(*pin);
+    }
+    Ok(if args.insecure { tls.danger_accept_any_certificate() } else { tls })
 }
 
 fn serve(args: ServeArgs) -> Result<Serve, Failure> {
