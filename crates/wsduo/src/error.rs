@@ -61,6 +61,7 @@ struct Inner {
 }
 
 #[derive(Debug, thiserror::Error)]
+#[cfg_attr(not(feature = "__tls"), allow(dead_code, reason = "some causes are of TLS alone"))]
 pub(crate) enum Cause {
     #[error(transparent)]
     Uri(#[from] UriError),

@@ -104,6 +104,10 @@ fn each_fault_of_a_certificate_is_5_with_a_line_of_its_own() {
     let ended = check(&[&url], b"", 5, "its certificate is self-signed and not trusted here");
     assert!(!ended.stderr.contains("insecure"), "{ended:?}");
 
+    let ended = run(&["--json", &url], b"");
+    let event: serde_json::Value = serde_json::from_str(ended.text().trim_end()).unwrap();
+    assert_eq!(event["certificate_errors"], serde_json::json!(["Untrusted"]), "{ended:?}");
+
     let wrong = "00".repeat(32);
     let ended = check(&[&url, "--ca", &trusted, "--pin", &wrong], b"", 5, "its SHA-256 is ");
     let seen = ended.stderr.split("its SHA-256 is ").nth(1).unwrap();

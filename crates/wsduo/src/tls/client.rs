@@ -3,7 +3,8 @@
 /// How a client checks the server of a `wss` URI, and what it shows to it. Cheap to clone.
 ///
 /// By default its certificate has to be valid for the host and signed by an authority that the platform trusts; where the
-/// platform has no trust store, by one of those that Mozilla trusts. Sockets opened with clones of one value share what was
+/// platform has no trust store, by one of those that Mozilla trusts. Whether it was revoked is looked at only where the verifier
+/// of the platform does so (Windows, macOS, iOS). Sockets opened with clones of one value share what was
 /// loaded for it, and may resume each other's sessions.
 ///
 /// # Examples
@@ -25,6 +26,7 @@
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "__tls"), derive(Default))]
 pub struct ClientTls {
     #[cfg(feature = "__tls")]
     inner: std::sync::Arc<with_tls::Inner>,
@@ -420,12 +422,6 @@ mod without_tls {
     use super::ClientTls;
     use crate::error::{Error, ErrorKind};
     use crate::io::transport::Transport;
-
-    impl Default for ClientTls {
-        fn default() -> Self {
-            Self {}
-        }
-    }
 
     impl ClientTls {
         #[allow(clippy::unused_self)] // as with TLS
