@@ -296,14 +296,17 @@ async fn what_the_validation_rejects_gets_no_request() {
     let listener = Listener::bind("127.0.0.1:0").tls(root.issue(&params("localhost"))).await.unwrap();
     let port = listener.local_address().unwrap().port();
     let tls = root.trusted().validate(|_| async { Err("not the one we know") });
+    // A request would leave the client waiting for its answer.
+    let control = MessageWebSocketControl::new().tls(tls).connect_timeout(Duration::from_secs(5));
+    let uri = format!("wss://localhost:{port}/");
     let (client, server) =
-        tokio::join!(connect(&tls, "localhost", port), async { listener.accept().await.request().await });
+        tokio::join!(control.connect(&uri), async { listener.accept().await.request().await });
+    assert_eq!(kind(server), ErrorKind::Connect);
     let error = client.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CertificateRejected);
     assert_eq!(error.web_error_status(), Status::CertificateIsInvalid);
     assert_eq!(error.hresult().to_string(), "0x800C000E");
     assert!(error.to_string().ends_with("not the one we know"), "{error}");
-    assert_eq!(kind(server), ErrorKind::Connect);
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! What a server shows by TLS and wants to see, and certificates of clients.
 
+use std::sync::Arc;
+
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use wsduo::{
     ClientTls, Error, ErrorKind, Identity, Listener, MessageWebSocket, MessageWebSocketControl, ServerTls,
     TlsInformation, TlsVersion,
@@ -170,6 +173,47 @@ async fn the_least_version_is_kept() {
     let (seen, client) = meet(&server, &root.trusted().min_version(TlsVersion::V1_3)).await;
     assert_eq!(seen.unwrap().version, "TLSv1.3");
     client.unwrap();
+}
+
+/// Peers that speak TLS 1.2 and nothing later.
+#[tokio::test]
+async fn an_older_version_than_the_least_is_refused() {
+    let root = Authority::new("root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = root.issue_key(&params("localhost"), &key).der().clone();
+    let old_server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf], key.serialize_der().try_into().unwrap())
+        .unwrap();
+    let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = tcp.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(Arc::new(old_server));
+    let serving = async { acceptor.accept(tcp.accept().await.unwrap().0).await.map(drop) };
+    let client = root.trusted().min_version(TlsVersion::V1_3);
+    let (error, served) = tokio::join!(connect(&client, "localhost", port), serving);
+    served.unwrap_err();
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    assert!(error.to_string().contains("no version of TLS is common"), "{error}");
+
+    let old_client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let server = ServerTls::new(root.issue(&params("localhost"))).min_version(TlsVersion::V1_3);
+    let listener = Listener::bind("127.0.0.1:0").tls(server).await.unwrap();
+    let tcp = tokio::net::TcpStream::connect(listener.local_address().unwrap()).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(old_client));
+    let connecting = async { connector.connect("localhost".try_into().unwrap(), tcp).await.map(drop) };
+    let (error, connected) = tokio::join!(async { listener.accept().await.request().await }, connecting);
+    connected.unwrap_err();
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    assert!(error.to_string().contains("its TLS is older than the least version allowed here"), "{error}");
 }
 
 #[tokio::test]
