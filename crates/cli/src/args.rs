@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
@@ -170,6 +172,18 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 
+    /// Show the certificate chain in this PEM file to a server that asks for one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Want the server to have this public key: its SHA-256 in hexadecimal, or as sha256//BASE64; may be repeated
+    #[arg(long, value_name = "SHA256", value_parser = pin)]
+    pub(crate) pin: Vec<[u8; 32]>,
+
     /// Accept any certificate: whoever sits in between can read and change everything
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -251,6 +265,20 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The SHA-256 of a public key, as curl writes it or in hexadecimal.
+fn pin(text: &str) -> Result<[u8; 32], String> {
+    let bytes = match text.strip_prefix("sha256//") {
+        Some(text) => BASE64.decode(text).ok(),
+        None => (0..text.len())
+            .step_by(2)
+            .map(|at| text.get(at..at + 2).and_then(|byte| u8::from_str_radix(byte, 16).ok()))
+            .collect(),
+    };
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+        "expected 64 hexadecimal digits, or sha256// and the same 32 bytes in base64".to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -303,12 +331,26 @@ mod tests {
             "ping",
             "ping ws://a/ -c x",
             "ws://a/ --redirects 300",
+            "wss://a/ --cert x",
+            "wss://a/ --key x",
+            "wss://a/ --pin x",
             "serve --tls-cert x",
             "serve --self-signed --tls-cert x --tls-key y",
             "serve --threads 0",
             "serve shout",
         ] {
             assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn pins_are_hexadecimal_or_base64() {
+        assert_eq!(pin(&"0f".repeat(32)), Ok([15; 32]));
+        assert_eq!(pin("sha256//Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8="), Ok([15; 32]));
+        for wrong in
+            ["", "0f", "sha256//", "sha256//Dw8=", &"0g".repeat(32), &"é".repeat(32), &"0f".repeat(33)]
+        {
+            assert!(pin(wrong).is_err(), "{wrong}");
         }
     }
 

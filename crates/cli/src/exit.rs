@@ -84,8 +84,8 @@ fn code_of(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::InvalidInput => 2,
         ErrorKind::Resolve => 3,
-        ErrorKind::Connect | ErrorKind::Proxy => 4,
-        ErrorKind::Tls => 5,
+        ErrorKind::Connect | ErrorKind::Listen | ErrorKind::Proxy => 4,
+        ErrorKind::Tls | ErrorKind::CertificateRejected => 5,
         ErrorKind::Refused => 6,
         ErrorKind::Handshake | ErrorKind::Protocol | ErrorKind::TooLarge => 7,
         ErrorKind::TimedOut | ErrorKind::Lost | ErrorKind::Closed => 8,

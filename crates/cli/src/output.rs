@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt, BufWriter, Stdout};
-use wsduo::{Closed, Initiator, Message, MessageWebSocketInformation};
+use wsduo::{CertificateError, Closed, Initiator, Message, MessageWebSocketInformation};
 
 use crate::exit::Failure;
 use crate::plan::Style;
@@ -54,8 +54,13 @@ impl Output {
             return Ok(());
         }
         let address = |address: Option<std::net::SocketAddr>| address.map(|address| address.to_string());
-        let tls =
-            information.tls().map(|tls| json!({ "version": tls.version, "cipher_suite": tls.cipher_suite }));
+        let tls = information.tls().map(|tls| {
+            json!({
+                "version": tls.version,
+                "cipher_suite": tls.cipher_suite,
+                "certificate_errors": names(&tls.certificate_errors),
+            })
+        });
         self.event(json!({
             "event": "open",
             "local_address": address(information.local_address()),
@@ -136,6 +141,11 @@ impl Output {
             event["status"] = refusal.status.as_u16().into();
             event["body"] = String::from_utf8_lossy(&refusal.body).into();
         }
+        if let Failure::Connecting(error) = failure
+            && !error.certificate_errors().is_empty()
+        {
+            event["certificate_errors"] = names(error.certificate_errors());
+        }
         self.event(event).await
     }
 
@@ -161,4 +171,8 @@ impl Output {
         let line = terminal::harmless_json(&event.to_string()) + "\n";
         self.bytes(line.as_bytes()).await
     }
+}
+
+fn names(errors: &[CertificateError]) -> Value {
+    errors.iter().map(ToString::to_string).collect()
 }

@@ -172,7 +172,7 @@ fn ping(args: PingArgs) -> Result<Ping, Failure> {
 /// [`Failure::Usage`] if they do not make sense or a file that they name cannot be used.
 pub(crate) fn client_control(args: &ClientArgs) -> Result<MessageWebSocketControl, Failure> {
     let mut control = MessageWebSocketControl::new()
-        .tls(client_tls(args.ca.as_deref(), args.insecure)?)
+        .tls(client_tls(args)?)
         // What we are slow to print, the peer is slow to send, and then to take. That is not a fault; a peer that is gone
         // is found out by a ping.
         .send_timeout(None)
@@ -238,16 +238,24 @@ fn reaching(
     }
 }
 
-fn client_tls(ca: Option<&std::path::Path>, insecure: bool) -> Result<ClientTls, Failure> {
+fn client_tls(args: &ClientArgs) -> Result<ClientTls, Failure> {
     let mut tls = ClientTls::new();
-    if let Some(path) = ca {
+    if let Some(path) = &args.ca {
         let pem = std::fs::read(path)
             .map_err(|error| Failure::Usage(format!("--ca: cannot read {}: {error}", path.display())))?;
         tls = tls
             .add_roots(pem)
             .map_err(|error| Failure::Usage(format!("--ca: {}: {error}", path.display())))?;
     }
-    Ok(if insecure { tls.danger_accept_any_certificate() } else { tls })
+    if let (Some(chain), Some(key)) = (&args.cert, &args.key) {
+        let identity = Identity::from_pem_files(chain, key)
+            .map_err(|error| Failure::Usage(format!("--cert and --key: {error}")))?;
+        tls = tls.identity(identity);
+    }
+    for pin in &args.pin {
+        tls = tls.pin_sha256(*pin);
+    }
+    Ok(if args.insecure { tls.danger_accept_any_certificate() } else { tls })
 }
 
 fn serve(args: ServeArgs) -> Result<Serve, Failure> {

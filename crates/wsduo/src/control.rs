@@ -175,10 +175,16 @@ macro_rules! common_settings {
             self.set(|settings| settings.dialling.observer = crate::connecting::Observer::new(observer))
         }
 
-        /// How a client checks the server of a `wss` URI. Default: against the trust store of the platform.
+        /// How a client checks the server of a `wss` URI, and what it shows to it. Default: against the trust store of the
+        /// platform, and nothing.
         #[must_use]
         pub fn tls(self, tls: crate::tls::ClientTls) -> Self {
-            self.set(|settings| settings.tls = tls)
+            self.set(|settings| {
+                if let Some(error) = tls.invalid() {
+                    settings.invalid.get_or_insert(error.clone());
+                }
+                settings.tls = tls;
+            })
         }
 
         /// Compress messages where the peer agrees (permessage-deflate, RFC 7692). `None`: neither offer it nor accept it, which
@@ -376,8 +382,9 @@ impl MessageWebSocketControl {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for the URI or a setting; [`Resolve`](ErrorKind::Resolve), [`Proxy`](ErrorKind::Proxy),
-    /// [`Connect`](ErrorKind::Connect), [`Tls`](ErrorKind::Tls), [`Handshake`](ErrorKind::Handshake), [`Refused`](ErrorKind::Refused) and
-    /// [`TimedOut`](ErrorKind::TimedOut) say how far it came.
+    /// [`Connect`](ErrorKind::Connect), [`Tls`](ErrorKind::Tls), [`CertificateRejected`](ErrorKind::CertificateRejected),
+    /// [`Handshake`](ErrorKind::Handshake), [`Refused`](ErrorKind::Refused) and [`TimedOut`](ErrorKind::TimedOut) say how
+    /// far it came.
     ///
     /// # Cancel safety
     /// Dropping the future closes whatever was opened.

@@ -10,9 +10,14 @@ use wsduo_proto::handshake::{HandshakeError, Refusal};
 use wsduo_proto::uri::UriError;
 use wsduo_proto::{CloseCode, CommandError, ProtocolError, TimedOut};
 
+use crate::certificate::CertificateError;
+use crate::status::{Failure, HResult, WebErrorStatus};
+
 /// Any failure of this crate. One word in size; cloning it copies nothing.
 ///
-/// Its text is one line that says what was seen and what was allowed; what the peer chose is escaped in it.
+/// Its text is one line that says all there is to say: what was seen, what was allowed, what to do. What the peer chose is
+/// escaped in it. [`source`](std::error::Error::source) gives the error of the system or of a library where there is one whose
+/// own words are not in that line: nothing is told twice by printing the whole chain, and nothing is missed by not doing so.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -32,8 +37,10 @@ pub enum ErrorKind {
     Connect,
     /// The proxy could not be reached, or opened no tunnel to the server; see [`Error::refusal`].
     Proxy,
-    /// TLS could not be agreed, or the certificate was not accepted.
+    /// TLS could not be agreed, or the certificate of the server is not good: see [`Error::certificate_errors`].
     Tls,
+    /// The certificate of the server was rejected by a pin or a validation that the settings of TLS ask for.
+    CertificateRejected,
     /// The opening handshake failed: not HTTP, a header missing or wrong, a limit passed.
     Handshake,
     /// The server answered the opening handshake with another HTTP status; see [`Error::refusal`].
@@ -48,6 +55,8 @@ pub enum ErrorKind {
     Lost,
     /// Nothing more can be sent: the connection is closing or closed.
     Closed,
+    /// The address could not be listened on.
+    Listen,
 }
 
 struct Inner {
@@ -56,6 +65,7 @@ struct Inner {
 }
 
 #[derive(Debug, thiserror::Error)]
+#[cfg_attr(not(feature = "__tls"), allow(dead_code, reason = "some causes are of TLS alone"))]
 pub(crate) enum Cause {
     #[error(transparent)]
     Uri(#[from] UriError),
@@ -75,8 +85,31 @@ pub(crate) enum Cause {
     Refused(Box<Refusal>, String),
     #[error("{0}")]
     Text(String),
+    /// The peer ended the transport without a word.
+    #[error("{0}")]
+    Ended(String),
+    /// What another error says is in the line, so that it is not the source: what is behind it is.
     #[error("{0}: {1}")]
+    Told(String, Box<dyn std::error::Error + Send + Sync>),
+    /// What the other error says is in the line in other words.
+    #[error("{0}")]
     Source(String, #[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("{text}: {}", in_words(.error))]
+    Io { text: String, error: io::Error },
+    #[error("{0}")]
+    Certificate(BadCertificate),
+}
+
+/// Why the certificate of a server was not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{text}")]
+#[cfg_attr(not(feature = "__tls"), allow(dead_code))]
+pub(crate) struct BadCertificate {
+    pub(crate) text: String,
+    /// All that was found, the worst first, and what of it was to be ignored.
+    pub(crate) errors: Vec<CertificateError>,
+    /// Of those the first that was not to be ignored; `None` if it was rejected for another reason.
+    pub(crate) decisive: Option<CertificateError>,
 }
 
 impl Error {
@@ -88,7 +121,22 @@ impl Error {
         Self::new(kind, Cause::Text(text.into()))
     }
 
+    /// An error because of another one, which is told behind a colon.
     pub(crate) fn source(
+        kind: ErrorKind,
+        text: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        let text = text.into();
+        match source.into().downcast::<io::Error>() {
+            Ok(error) => Self::new(kind, Cause::Io { text, error: *error }),
+            Err(other) => Self::new(kind, Cause::Told(text, other)),
+        }
+    }
+
+    /// An error because of another one, of which `text` says all.
+    #[cfg_attr(not(feature = "__tls"), allow(dead_code))]
+    pub(crate) fn because_of(
         kind: ErrorKind,
         text: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -96,12 +144,17 @@ impl Error {
         Self::new(kind, Cause::Source(text.into(), source.into()))
     }
 
+    /// The peer ended the transport without a word.
+    pub(crate) fn ended(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self::new(kind, Cause::Ended(text.into()))
+    }
+
     pub(crate) fn lost(error: io::Error) -> Self {
         Self::source(ErrorKind::Lost, "the connection was lost", error)
     }
 
     pub(crate) fn ended_without_close() -> Self {
-        Self::text(ErrorKind::Lost, "the peer ended the connection without a closing handshake")
+        Self::ended(ErrorKind::Lost, "the peer ended the connection without a closing handshake")
     }
 
     /// What kind of failure this is.
@@ -143,6 +196,104 @@ impl Error {
             _ => None,
         }
     }
+
+    /// All that is wrong with the certificate of the server, if that is what failed, the worst first.
+    ///
+    /// What was to be ignored is among it. Empty if another thing failed.
+    pub fn certificate_errors(&self) -> &[CertificateError] {
+        match &self.0.cause {
+            Cause::Certificate(bad) => &bad.errors,
+            _ => &[],
+        }
+    }
+
+    /// What Windows would call it: a view that keeps less than this error does.
+    pub fn web_error_status(&self) -> WebErrorStatus {
+        self.failure().in_windows().0
+    }
+
+    /// The number that Windows would give it, for those who port programs from there.
+    pub fn hresult(&self) -> HResult {
+        self.failure().in_windows().1
+    }
+
+    fn failure(&self) -> Failure {
+        let by_kind = match self.0.kind {
+            ErrorKind::InvalidInput => Failure::InvalidInput,
+            ErrorKind::Misuse | ErrorKind::Busy => Failure::Misuse,
+            ErrorKind::Resolve => Failure::NameNotResolved,
+            ErrorKind::Connect | ErrorKind::Proxy => Failure::CannotConnect,
+            ErrorKind::Tls => Failure::Tls,
+            ErrorKind::CertificateRejected => Failure::Rejected,
+            ErrorKind::Handshake => Failure::InvalidResponse,
+            ErrorKind::Refused => Failure::OtherStatus,
+            ErrorKind::Protocol | ErrorKind::TooLarge => Failure::Protocol,
+            ErrorKind::TimedOut => Failure::TimedOut,
+            ErrorKind::Lost => Failure::Aborted,
+            ErrorKind::Closed => Failure::Closed,
+            ErrorKind::Listen => Failure::CannotListen,
+        };
+        match (&self.0.cause, self.0.kind) {
+            (
+                Cause::Handshake(HandshakeError::Refused(refusal))
+                | Cause::Tunnel(_, HandshakeError::Refused(refusal))
+                | Cause::Refused(refusal, _),
+                _,
+            ) => Failure::Http(refusal.status.as_u16()),
+            (Cause::Certificate(bad), _) => bad.decisive.map_or(Failure::Rejected, Failure::from),
+            (Cause::Ended(_), _) => Failure::Aborted,
+            (Cause::Io { error, .. }, ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Lost) => {
+                of_io(error.kind()).unwrap_or(by_kind)
+            }
+            #[cfg(feature = "__tls")]
+            (Cause::Source(_, error), ErrorKind::Tls) if crate::tls::wants_certificate(&**error) => {
+                Failure::ClientCertificateNeeded
+            }
+            _ => by_kind,
+        }
+    }
+}
+
+/// What an error of the system means, where it means something of its own.
+fn of_io(kind: io::ErrorKind) -> Option<Failure> {
+    Some(match kind {
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Failure::Unreachable,
+        io::ErrorKind::NetworkDown => Failure::NetworkDown,
+        io::ErrorKind::ConnectionReset => Failure::Reset,
+        io::ErrorKind::TimedOut => Failure::TimedOut,
+        io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::WriteZero => Failure::Aborted,
+        _ => return None,
+    })
+}
+
+/// What an error of the system says, in the same words on every system where there are words for it.
+fn in_words(error: &io::Error) -> String {
+    let words = match error.kind() {
+        // TLS adds a text of its own here, which explains TLS.
+        io::ErrorKind::UnexpectedEof => "the peer ended it",
+        // Whoever made it knows more than its kind says.
+        _ if error.get_ref().is_some() => return error.to_string(),
+        io::ErrorKind::ConnectionRefused => "it was refused; is the server running, and is the port right?",
+        io::ErrorKind::ConnectionReset => "the peer reset it",
+        io::ErrorKind::ConnectionAborted => "it was aborted",
+        io::ErrorKind::BrokenPipe | io::ErrorKind::WriteZero => "the peer takes nothing any more",
+        io::ErrorKind::TimedOut => "the peer did not answer in time",
+        io::ErrorKind::NetworkUnreachable => {
+            "there is no route to its network; check the network of this machine"
+        }
+        io::ErrorKind::HostUnreachable => "there is no route to the host; check its address",
+        io::ErrorKind::NetworkDown => "the network is down; check the network of this machine",
+        io::ErrorKind::AddrInUse => "the address is in use; stop the other program or choose another port",
+        io::ErrorKind::AddrNotAvailable => {
+            "the address is not one of this machine, or all its ports are taken"
+        }
+        io::ErrorKind::PermissionDenied => "the system does not permit it",
+        _ => return error.to_string(),
+    };
+    words.to_owned()
 }
 
 impl From<UriError> for Error {
@@ -204,6 +355,11 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.cause.source()
+        match &self.0.cause {
+            Cause::Told(_, error) => error.source(),
+            Cause::Io { error, .. } if in_words(error) == error.to_string() => error.source(),
+            Cause::Io { error, .. } => Some(error),
+            cause => cause.source(),
+        }
     }
 }

@@ -10,6 +10,8 @@ use wsduo_proto::handshake::{DeflateAgreement, Response};
 
 use crate::io::driver::Driver;
 
+use crate::certificate::{CertificateError, CertificateErrorSeverity};
+
 /// What is known of a connection at one moment. Cheap to make and to clone.
 #[derive(Clone, Debug)]
 pub struct MessageWebSocketInformation {
@@ -75,6 +77,20 @@ pub struct TlsInformation {
     pub cipher_suite: String,
     /// The peer's certificates in DER form, its own first. Empty if it showed none.
     pub certificates: Vec<Vec<u8>>,
+    /// What is wrong with the server's certificate and was [ignored](crate::ClientTls::ignore), the worst first. Empty on a
+    /// server.
+    pub certificate_errors: Vec<CertificateError>,
+    /// The protocol agreed by ALPN (RFC 7301); `None` if an end does not know of it.
+    pub alpn: Option<String>,
+    /// The name that the client asked for (SNI, RFC 6066 §3); `None` if it asked for an address or not at all.
+    pub server_name: Option<String>,
+}
+
+impl TlsInformation {
+    /// How bad what is wrong with the server's certificate is.
+    pub fn certificate_error_severity(&self) -> CertificateErrorSeverity {
+        CertificateErrorSeverity::of(&self.certificate_errors)
+    }
 }
 
 impl MessageWebSocketInformation {

@@ -55,14 +55,16 @@
 //!   behind a socket: while nothing is called, nothing happens. While only a sender waits, messages are read ahead to find
 //!   what is behind them, up to 64 KiB.
 //! * Memory follows the bytes that arrived, within the limits of [`MessageWebSocketControl`].
+//! * An [`Error`] is one line that says what was seen, what was allowed and what to do.
 //! * It runs on [tokio](https://docs.rs/tokio) with its time driver enabled, as `#[tokio::main]` has it. Without one,
 //!   whatever needs a timer panics, as tokio's own timers do.
 //!
 //! # Features
 //!
 //! `aws-lc-rs` (default): TLS with that cryptographic provider. `ring`: TLS with that one. With neither, `wss` is refused.
-//! `self-signed`: certificates made on the spot, for tests and demonstrations.
+//! `pkcs12`: client and server certificates from PKCS#12 files. `self-signed`: certificates made on the spot, for tests and demonstrations.
 
+mod certificate;
 mod connecting;
 mod control;
 mod credential;
@@ -78,11 +80,13 @@ mod proxy;
 mod reconnect;
 mod server;
 mod split;
+mod status;
 mod stream_control;
 mod stream_split;
 mod stream_web_socket;
 mod tls;
 
+pub use certificate::{CertificateError, CertificateErrorSeverity};
 pub use connecting::Connecting;
 pub use control::MessageWebSocketControl;
 pub use credential::Credential;
@@ -100,12 +104,13 @@ pub use proxy::Proxy;
 pub use reconnect::{Reconnect, Waiting};
 pub use server::{Incoming, Listener, ListenerBuilder, Request, RequestControl};
 pub use split::{MessageReceiver, MessageSender};
+pub use status::{HResult, WebErrorStatus};
 pub use stream_control::{Framing, StreamWebSocketControl};
 pub use stream_split::{StreamReader, StreamWriter};
 pub use stream_web_socket::{IntoStreamError, StreamWebSocket};
-pub use tls::ClientTls;
+pub use tls::{ClientTls, TlsVersion};
 #[cfg(feature = "__tls")]
-pub use tls::Identity;
+pub use tls::{Identity, ServerCertificate, ServerTls};
 
 pub use bytes::Bytes;
 pub use bytestring::ByteString;

@@ -24,7 +24,7 @@ use crate::stream_control::StreamWebSocketControl;
 use crate::stream_web_socket::StreamWebSocket;
 use crate::tls;
 #[cfg(feature = "__tls")]
-use crate::tls::Identity;
+use crate::tls::ServerTls;
 
 /// How long accepting rests after the system had no descriptor or memory to spare.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -114,7 +114,7 @@ struct Shared {
     control: RequestControl,
     no_delay: bool,
     #[cfg(feature = "__tls")]
-    identity: Option<Identity>,
+    tls: Option<ServerTls>,
 }
 
 /// A listener to be: awaiting it binds it.
@@ -135,7 +135,7 @@ impl Listener {
                 control: RequestControl::default(),
                 no_delay: true,
                 #[cfg(feature = "__tls")]
-                identity: None,
+                tls: None,
             },
             max_connections: None,
         }
@@ -174,9 +174,9 @@ impl Listener {
     /// The address that connections are accepted on.
     ///
     /// # Errors
-    /// [`ErrorKind::Connect`] if the system does not tell.
+    /// [`ErrorKind::Listen`] if the system does not tell.
     pub fn local_address(&self) -> Result<SocketAddr, Error> {
-        self.tcp.local_addr().map_err(|error| Error::source(ErrorKind::Connect, "no local address", error))
+        self.tcp.local_addr().map_err(|error| Error::source(ErrorKind::Listen, "no local address", error))
     }
 }
 
@@ -186,10 +186,10 @@ fn is_about_one_connection(error: &std::io::Error) -> bool {
 }
 
 impl<A> ListenerBuilder<A> {
-    /// Serves `wss`, showing this certificate.
+    /// Serves `wss`: an [`Identity`](crate::Identity), or a [`ServerTls`] with more to say.
     #[cfg(feature = "__tls")]
-    pub fn tls(mut self, identity: Identity) -> Self {
-        self.shared.identity = Some(identity);
+    pub fn tls(mut self, tls: impl Into<ServerTls>) -> Self {
+        self.shared.tls = Some(tls.into());
         self
     }
 
@@ -222,9 +222,13 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
+            #[cfg(feature = "__tls")]
+            if let Some(tls) = &self.shared.tls {
+                tls.config()?;
+            }
             let tcp = TcpListener::bind(self.address)
                 .await
-                .map_err(|error| Error::source(ErrorKind::Connect, "cannot listen on this address", error))?;
+                .map_err(|error| Error::source(ErrorKind::Listen, "cannot listen on this address", error))?;
             let slots = self.max_connections.map(|connections| Arc::new(Semaphore::new(connections)));
             Ok(Listener { tcp, shared: Arc::new(self.shared), slots })
         })
@@ -270,8 +274,8 @@ impl Incoming {
             let receiving = async {
                 let local_address = tcp.local_addr().ok();
                 #[cfg(feature = "__tls")]
-                let transport = match &shared.identity {
-                    Some(identity) => tls::accept(identity, tcp).await?,
+                let transport = match &shared.tls {
+                    Some(tls) => tls.accept(tcp).await?,
                     None => Transport::tcp(tcp),
                 };
                 #[cfg(not(feature = "__tls"))]
@@ -386,6 +390,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// The client's address, where the transport has one.
     pub fn remote_address(&self) -> Option<SocketAddr> {
         self.inner.facts.remote_address
+    }
+
+    /// What TLS agreed on, with the certificates that the client showed; `None` without TLS.
+    pub fn tls(&self) -> Option<&TlsInformation> {
+        self.inner.tls.as_ref()
     }
 
     /// Chooses a subprotocol, which must be one of those offered.

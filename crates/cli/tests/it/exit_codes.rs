@@ -76,6 +76,47 @@ fn an_untrusted_certificate_is_5() {
 }
 
 #[test]
+fn each_fault_of_a_certificate_is_5_with_a_line_of_its_own() {
+    let folder = Folder::new();
+    let serve = |change: fn(&mut rcgen::CertificateParams), name: &str| {
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = folder.write("certificate.pem", &params.self_signed(&key).unwrap().pem());
+        let key = folder.write("key.pem", &key.serialize_pem());
+        let server = Server::start(&["--tls-cert", &certificate, "--tls-key", &key]);
+        (server.url.replace("127.0.0.1", "localhost"), certificate, server)
+    };
+    let (url, trusted, _server) = serve(
+        |params| {
+            params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2001, 2, 3);
+        },
+        "localhost",
+    );
+    check(&[&url, "--ca", &trusted], b"", 5, "its certificate expired on 2001-02-03");
+    let (url, trusted, _server) =
+        serve(|params| params.not_before = rcgen::date_time_ymd(3000, 1, 2), "localhost");
+    check(&[&url, "--ca", &trusted], b"", 5, "its certificate is not valid before 3000-01-02");
+    let (url, trusted, _server) = serve(|_| {}, "other.example");
+    check(&[&url, "--ca", &trusted], b"", 5, "is for \"other.example\", not for localhost");
+    let (url, trusted, _server) = serve(|_| {}, "localhost");
+    let ended = check(&[&url], b"", 5, "its certificate is self-signed and not trusted here");
+    assert!(!ended.stderr.contains("insecure"), "{ended:?}");
+
+    let ended = run(&["--json", &url], b"");
+    let event: serde_json::Value = serde_json::from_str(ended.text().trim_end()).unwrap();
+    assert_eq!(event["certificate_errors"], serde_json::json!(["Untrusted"]), "{ended:?}");
+
+    let wrong = "00".repeat(32);
+    let ended = check(&[&url, "--ca", &trusted, "--pin", &wrong], b"", 5, "its SHA-256 is ");
+    let seen = ended.stderr.split("its SHA-256 is ").nth(1).unwrap();
+    let ended =
+        run(&[&url, "--ca", &trusted, "--pin", &wrong, "--pin", &seen[..64], "-m", "x", "--count", "1"], b"");
+    assert_eq!((ended.code, ended.text()), (Some(0), "x\n"), "{ended:?}");
+}
+
+#[test]
 fn a_certificate_can_be_given_and_trusted() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let folder = Folder::new();
@@ -86,6 +127,11 @@ fn a_certificate_can_be_given_and_trusted() {
     let ended = run(&[&by_name, "--ca", &certificate, "-m", "x", "--count", "1"], b"");
     assert_eq!((ended.code, ended.text()), (Some(0), "x\n"), "{ended:?}");
     check(&[&server.url, "--ca", &certificate], b"", 5, "TLS");
+    // And shown, to a server that does not ask for one.
+    let shown = ["--cert", &certificate, "--key", &key, "--ca", &certificate, "-m", "x", "--count", "1"];
+    let ended = run(&[&[&by_name[..]][..], &shown].concat(), b"");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    check(&[&by_name, "--cert", &certificate, "--key", "/no/such/file"], b"", 2, "--cert and --key");
 }
 
 #[test]

@@ -29,11 +29,11 @@ pub(crate) async fn client<T: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<Result<(Response, Vec<u8>), Box<Refusal>>, Error> {
     let (mut handshake, bytes) =
         ClientHandshake::new(request, keys::nonce(), limits).map_err(handshake_error)?;
-    transport.write_all(&bytes).await.map_err(lost)?;
-    transport.flush().await.map_err(lost)?;
+    transport.write_all(&bytes).await.map_err(lost_by_server)?;
+    transport.flush().await.map_err(lost_by_server)?;
     let mut buffer = vec![0; PIECE];
     loop {
-        let n = transport.read(&mut buffer).await.map_err(lost)?;
+        let n = transport.read(&mut buffer).await.map_err(lost_by_server)?;
         if n == 0 {
             return Err(ended());
         }
@@ -118,10 +118,22 @@ pub(crate) fn handshake_error(error: HandshakeError) -> Error {
     Error::new(kind, error)
 }
 
+fn lost_by_server(error: std::io::Error) -> Error {
+    // In TLS 1.3 a server looks at the certificate of a client when the client believes TLS to be agreed.
+    #[cfg(feature = "__tls")]
+    if let Some(error) = crate::tls::late_failure(&error) {
+        return error;
+    }
+    lost(error)
+}
+
 fn lost(error: std::io::Error) -> Error {
     Error::source(ErrorKind::Connect, "the connection was lost during the opening handshake", error)
 }
 
 fn ended() -> Error {
-    Error::text(ErrorKind::Connect, "the peer ended the connection before the opening handshake was complete")
+    Error::ended(
+        ErrorKind::Connect,
+        "the peer ended the connection before the opening handshake was complete",
+    )
 }

@@ -26,7 +26,32 @@ enum Stream {
     Tcp(TcpStream),
     Other(Other),
     #[cfg(feature = "__tls")]
-    Tls(Box<tokio_rustls::TlsStream<Transport>>),
+    Tls(Box<Tls>),
+}
+
+/// TLS on another transport, and what is known of it beside what the session knows.
+#[cfg(feature = "__tls")]
+#[derive(Debug)]
+pub(crate) struct Tls {
+    stream: tokio_rustls::TlsStream<Transport>,
+    /// What is wrong with the server's certificate and was ignored.
+    pub(crate) certificate_errors: Vec<crate::CertificateError>,
+    /// The name that a client asked for. A server finds it in the session.
+    asked_for: Option<Box<str>>,
+}
+
+#[cfg(feature = "__tls")]
+impl Tls {
+    pub(crate) fn session(&self) -> &rustls::CommonState {
+        self.stream.get_ref().1
+    }
+
+    pub(crate) fn server_name(&self) -> Option<String> {
+        match &self.stream {
+            tokio_rustls::TlsStream::Client(_) => self.asked_for.as_deref().map(Into::into),
+            tokio_rustls::TlsStream::Server(stream) => stream.get_ref().1.server_name().map(Into::into),
+        }
+    }
 }
 
 /// A stream of unknown type.
@@ -67,8 +92,13 @@ impl Transport {
     }
 
     #[cfg(feature = "__tls")]
-    pub(crate) fn tls(stream: impl Into<tokio_rustls::TlsStream<Transport>>) -> Self {
-        Self { stream: Stream::Tls(Box::new(stream.into())), _permit: None }
+    pub(crate) fn tls(
+        stream: impl Into<tokio_rustls::TlsStream<Transport>>,
+        certificate_errors: Vec<crate::CertificateError>,
+        asked_for: Option<Box<str>>,
+    ) -> Self {
+        let tls = Tls { stream: stream.into(), certificate_errors, asked_for };
+        Self { stream: Stream::Tls(Box::new(tls)), _permit: None }
     }
 
     pub(crate) fn with_permit(self, permit: Option<OwnedSemaphorePermit>) -> Self {
@@ -76,10 +106,10 @@ impl Transport {
     }
 
     #[cfg(feature = "__tls")]
-    pub(crate) fn tls_session(&self) -> Option<&rustls::CommonState> {
+    pub(crate) fn tls_parts(&self) -> Option<&Tls> {
         match &self.stream {
             Stream::Tcp(_) | Stream::Other(_) => None,
-            Stream::Tls(stream) => Some(stream.get_ref().1),
+            Stream::Tls(tls) => Some(tls),
         }
     }
 }
@@ -103,7 +133,7 @@ macro_rules! delegate {
             Stream::Tcp(stream) => Pin::new(stream).$method($($argument),*),
             Stream::Other(other) => other.get().$method($($argument),*),
             #[cfg(feature = "__tls")]
-            Stream::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            Stream::Tls(tls) => Pin::new(&mut tls.stream).$method($($argument),*),
         }
     };
 }
@@ -136,7 +166,7 @@ impl AsyncWrite for Transport {
             Stream::Tcp(stream) => stream.is_write_vectored(),
             Stream::Other(other) => other.is_write_vectored,
             #[cfg(feature = "__tls")]
-            Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::Tls(tls) => tls.stream.is_write_vectored(),
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wsduo::{
     ClientTls, Error, ErrorKind, Identity, Listener, MessageWebSocket, MessageWebSocketControl,
-    RequestControl,
+    RequestControl, WebErrorStatus,
 };
 
 use crate::support::{kind, text};
@@ -65,7 +65,7 @@ async fn a_certificate_nobody_vouches_for_is_refused() {
         let (client, server) = meet(&listener, &control(tls), &uri).await;
         let error = client.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
-        assert!(std::error::Error::source(&error).is_some());
+        assert!(!error.certificate_errors().is_empty(), "{error}");
         assert_eq!(kind(server), ErrorKind::Tls);
     }
 }
@@ -99,7 +99,9 @@ async fn a_plain_client_at_a_tls_port() {
     let error = client.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);
     assert!(error.to_string().contains("TLS") && !error.to_string().contains('\u{15}'), "{error}");
-    assert_eq!(kind(server), ErrorKind::Tls);
+    let error = server.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    assert!(error.to_string().ends_with("clients of this port have to use wss"), "{error}");
 }
 
 #[tokio::test]
@@ -107,27 +109,76 @@ async fn a_tls_client_at_a_plain_port() {
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("wss://localhost:{}/", listener.local_address().unwrap().port());
     let (client, server) = meet(&listener, &MessageWebSocketControl::new(), &uri).await;
-    assert_eq!(kind(client), ErrorKind::Tls);
+    let error = client.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    assert!(error.to_string().ends_with("use ws"), "{error}");
     let error = server.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);
     assert!(error.to_string().contains("TLS"), "{error}");
 }
 
+/// A server that reads what a client says first, answers with these bytes, and goes: the error of the client.
+async fn answered_with(answer: &[u8], reset: bool) -> Error {
+    let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("wss://localhost:{}/", tcp.local_addr().unwrap().port());
+    let answering = async {
+        let (mut stream, _) = tcp.accept().await.unwrap();
+        let mut hello = [0; 4096];
+        assert!(stream.read(&mut hello).await.unwrap() > 0);
+        stream.write_all(answer).await.unwrap();
+        if reset {
+            stream.set_zero_linger().unwrap();
+        }
+    };
+    let (client, ()) = tokio::join!(MessageWebSocket::connect(&uri), answering);
+    client.unwrap_err()
+}
+
+/// An alert of this number.
+fn alert(number: u8) -> [u8; 7] {
+    [0x15, 3, 3, 0, 2, 2, number]
+}
+
 #[tokio::test]
-async fn a_server_that_goes_or_talks_nonsense_during_tls() {
-    for answer in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n", &[0x15, 3, 3, 0, 2, 2, 40], &[0; 100]] {
-        let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("wss://localhost:{}/", tcp.local_addr().unwrap().port());
-        let answering = async {
-            let (mut stream, _) = tcp.accept().await.unwrap();
-            let mut hello = [0; 4096];
-            assert!(stream.read(&mut hello).await.unwrap() > 0);
-            stream.write_all(answer).await.unwrap();
+async fn what_is_not_tls_is_told_in_a_line_of_its_own() {
+    // A ServerHello of TLS 1.1 (RFC 4346): all zeros but the version and the cipher suite 0x002f.
+    let mut old = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+    old.extend([0; 33]);
+    old.extend([0, 0x2f, 0]);
+    let cases: [(&[u8], &str); 12] = [
+        (
+            b"",
+            "the server ended the connection before it was agreed; is TLS spoken on this port? If not, use ws",
+        ),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            "what the server sent is not TLS; if the port speaks WebSocket",
+        ),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "what the server sent is not TLS"),
+        (&[0; 100], "what the server sent is not TLS"),
+        (&[0x16, 3, 3, 0, 4, 2, 0, 0, 0], "no proper TLS"),
+        (&alert(40), "TLS alert HandshakeFailure (40): no cipher suite"),
+        (&alert(70), "TLS alert ProtocolVersion (70): no version of TLS is common"),
+        (&alert(80), "TLS alert InternalError (80): the log of the server may say why"),
+        (&alert(112), "TLS alert UnrecognisedName (112): it has no certificate for this name"),
+        (&alert(120), "TLS alert NoApplicationProtocol (120): it speaks none of the protocols"),
+        (&alert(200), "TLS alert unknown (200)"),
+        (&old, "its TLS is older than the least version allowed here"),
+    ];
+    for (answer, said) in cases {
+        let error = answered_with(answer, false).await;
+        let shown = error.to_string();
+        assert!(shown.starts_with("TLS with localhost failed: ") && shown.contains(said), "{shown}");
+        assert_eq!(error.kind(), ErrorKind::Tls, "{shown}");
+        let (status, hresult) = match answer {
+            b"" => (WebErrorStatus::ConnectionAborted, 0x8007_2EFE),
+            _ => (WebErrorStatus::Unknown, 0x8007_2F7D),
         };
-        let (client, ()) = tokio::join!(MessageWebSocket::connect(&uri), answering);
-        let error = client.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert_eq!((error.web_error_status(), error.hresult().0), (status, hresult), "{shown}");
     }
+    let error = answered_with(b"", true).await;
+    assert_eq!(error.to_string(), "TLS with localhost failed; the connection was lost: the peer reset it");
+    assert_eq!((error.kind(), error.web_error_status()), (ErrorKind::Tls, WebErrorStatus::ConnectionReset));
 }
 
 #[tokio::test]
@@ -158,7 +209,12 @@ async fn a_tls_connection_cut_off_is_a_loss() {
     drop(server);
     let mut client = client.unwrap();
     assert_eq!(client.receive().await.unwrap(), Some(text("before")));
-    assert_eq!(kind(client.receive().await), ErrorKind::Lost);
+    let error = client.receive().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.web_error_status()),
+        (ErrorKind::Lost, WebErrorStatus::ConnectionAborted)
+    );
+    assert!(!error.to_string().contains("http"), "{error}");
 }
 
 #[test]
