@@ -16,6 +16,7 @@ mod memory;
 mod messages;
 mod parts;
 mod proxies;
+mod real_proxies;
 mod server;
 mod split;
 mod support;
