@@ -146,8 +146,8 @@ macro_rules! common_settings {
             self.set(|settings| settings.dialling.socket.interface = Some(name.into()))
         }
 
-        /// TCP's own keepalive: probes of the system after so long without traffic, in whole seconds. Default `None`: never,
-        /// since [`keepalive`](Self::keepalive) finds out more.
+        /// TCP's own keepalive: probes of the system after so long without traffic, in whole seconds, one at least. Default
+        /// `None`: never, since [`keepalive`](Self::keepalive) finds out more.
         #[must_use]
         pub fn tcp_keepalive(self, idle: impl Into<Option<std::time::Duration>>) -> Self {
             self.set(|settings| settings.dialling.socket.keepalive = idle.into())

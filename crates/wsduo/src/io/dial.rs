@@ -248,7 +248,8 @@ impl SocketOptions {
             socket.set_recv_buffer_size(size)?;
         }
         if let Some(idle) = self.keepalive {
-            let keepalive = TcpKeepalive::new().with_time(idle);
+            // The system counts seconds, and refuses none.
+            let keepalive = TcpKeepalive::new().with_time(idle.max(Duration::from_secs(1)));
             SockRef::from(&socket).set_tcp_keepalive(&keepalive)?;
         }
         #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -350,7 +351,7 @@ mod tests {
     async fn the_options_reach_the_socket() {
         let options = SocketOptions {
             local_address: Some([127, 0, 0, 1].into()),
-            keepalive: Some(Duration::from_secs(77)),
+            keepalive: Some(Duration::from_millis(1)),
             send_buffer_size: Some(50_000),
             receive_buffer_size: Some(60_000),
             ..SocketOptions::default()

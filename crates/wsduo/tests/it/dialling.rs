@@ -152,6 +152,28 @@ async fn a_resolver_that_hangs_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_ipv6_address_is_reached_and_stands_in_brackets() {
+    let Ok(listener) = Listener::bind("[::1]:0").await else {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    };
+    let address = listener.local_address().unwrap();
+    let control = control();
+    let serving = async {
+        let request = listener.accept().await.request().await.unwrap();
+        assert_eq!(request.headers()["host"], format!("[::1]:{}", address.port()));
+        request.accept_message(&MessageWebSocketControl::new()).await.unwrap()
+    };
+    let uri = format!("ws://[0:0::1]:{}/", address.port());
+    let (client, _server) = tokio::join!(control.connect(&uri), serving);
+    assert_eq!(client.unwrap().information().remote_address(), Some(address));
+    // A zone means something to one machine only, and has no place in a URI.
+    let error = control.connect("ws://[fe80::1%25lo]/").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("without a zone"), "{error}");
+}
+
+#[tokio::test]
 async fn a_connection_comes_from_the_address_that_was_set() {
     let listener = Listener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("ws://{}/", listener.local_address().unwrap());

@@ -22,6 +22,7 @@ mod memory;
 mod messages;
 mod parts;
 mod proxies;
+mod real_proxies;
 mod reconnect;
 mod redirects;
 mod server;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wsduo::{
-    BoxFuture, BoxedStream, Connector, Credential, Error, ErrorKind, MessageWebSocket,
+    BoxFuture, BoxedStream, Connecting, Connector, Credential, Error, ErrorKind, MessageWebSocket,
     MessageWebSocketControl, Proxy, Request, RequestControl, Resolver,
 };
 use wsduo_testing::{Slow, poll_at_most};
@@ -539,6 +539,34 @@ async fn a_proxy_that_is_not_there_is_told_as_the_proxy() {
     let error = through("http://name.invalid").connect("ws://server.example/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Proxy);
     assert!(error.to_string().contains("cannot find an address of \"name.invalid\""), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_proxy_is_among_the_steps_that_are_told() {
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let steps = Arc::clone(&told);
+    let observed = through("socks5h://me:secret@p").on_connecting(move |step| {
+        let line = match step {
+            Connecting::ProxyChosen { proxy, because_of, .. } => format!("{proxy} by {because_of}"),
+            Connecting::Tunnelled { proxy, took, .. } => format!("{proxy} after {took:?}"),
+            Connecting::Answered { response, .. } => format!("{:?}", response.unwrap_err().kind()),
+            other => format!("{other:?}"),
+        };
+        steps.lock().unwrap().push(line);
+    });
+    let (control, mut network) = network(observed);
+    let serving = async {
+        let (_, mut stream) = network.accept().await;
+        play(&mut stream, &[(4, b"\x05\0")]).await;
+        tokio::time::sleep(SECOND).await;
+        play(&mut stream, &[(21, OPEN_5)]).await;
+        read_head(&mut stream).await;
+    };
+    let connecting = control.connect("ws://server.example/");
+    let (result, ()) = soon(async { tokio::join!(connecting, serving) }).await;
+    assert_eq!(kind(result), ErrorKind::Connect);
+    let expected = ["socks5h://p:1080 by the setting", "socks5h://p:1080 after 1s", "Connect"];
+    assert_eq!(*told.lock().unwrap(), expected);
 }
 
 #[tokio::test(start_paused = true)]
