@@ -23,7 +23,7 @@ pub(crate) struct Example {
 
 /// Builds all examples and runs, one after the other, those that need no arguments and end by themselves.
 pub(crate) fn run_all() -> Outcome {
-    for example in build(cargo().args(["build", "--workspace", "--examples"]))? {
+    for example in build_all()? {
         if NEEDS_COMPANY.contains(&example.name.as_str()) {
             println!("example {}: built", example.name);
         } else {
@@ -32,6 +32,11 @@ pub(crate) fn run_all() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// All examples, built as `cargo build` does it.
+pub(crate) fn build_all() -> Outcome<Vec<Example>> {
+    build(cargo().args(["build", "--workspace", "--examples"]))
 }
 
 /// The release build of one example of the library.
