@@ -95,6 +95,8 @@ fn main() -> Result<(), Error> {
             let recipe = &args.programs[cell.program];
             let outcome = run(&recipe.command, Plan { bytes, chunk, one_message, up: cell.up })
                 .map_err(|error| format!("{}, {}: {error}", recipe.name, cell.case))?;
+            let cpu = outcome.sender.cpu.total + outcome.receiver.cpu.total;
+            eprintln!("{}: {:.0} ns/KiB", name(&args, &cell), nanoseconds_each(cpu, bytes / 1024));
             outcomes.entry(cell).or_default().push(outcome);
         }
     }
