@@ -6,6 +6,8 @@
 //! its figures can mislead.
 #![forbid(unsafe_code)]
 
+pub mod curve;
+pub mod end;
 pub mod figures;
 pub mod frame;
 pub mod handshake;
@@ -13,6 +15,7 @@ pub mod limit;
 pub mod load;
 pub mod markdown;
 pub mod server;
+pub mod transfer;
 pub mod usage;
 
 /// The error of every program here: a sentence for the person who reads it.

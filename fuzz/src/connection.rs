@@ -1,6 +1,7 @@
 //! Two connections, a client and a server, joined by a link without a network. The input is a list of operations: what is
 //! sent, how many bytes move when, how they are asked for, how time passes, how it ends.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -55,6 +56,14 @@ enum Operation {
         in_parts: bool,
         direct: bool,
     },
+    /// As `Move`, but a reader of bytes with so much room takes so many parts at most, and leaves what is behind them.
+    Stream {
+        from: Side,
+        len: u16,
+        room: u16,
+        parts: u8,
+        direct: bool,
+    },
     /// A byte on its way from `from` is damaged.
     Damage {
         from: Side,
@@ -66,6 +75,17 @@ enum Operation {
     },
     /// The transport is lost.
     Lose,
+}
+
+/// How arrived bytes are asked for.
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Delivery(Delivery),
+    /// By a reader of bytes with so much room, so many parts at most.
+    Stream {
+        room: usize,
+        parts: usize,
+    },
 }
 
 /// Checks that each side gets the messages that the other sent, whole, in order and once, until the connection ends; that
@@ -206,8 +226,27 @@ impl End {
         true
     }
 
+    /// Whether the payload under way may be read straight into the memory of a reader of bytes with so much room; if so,
+    /// up to `len` bytes are.
+    fn read_into(&mut self, len: usize, room: usize, got: &mut Vec<Message>) -> bool {
+        let remaining = self.connection.payload_remaining();
+        let len = len.min(room).min(self.arriving.len());
+        let len = len.min(usize::try_from(remaining).unwrap_or(usize::MAX));
+        if !self.input.is_empty() || len == 0 {
+            return false;
+        }
+        let mut payload: Vec<u8> = self.arriving.drain(..len).collect();
+        let ended = self.connection.payload_into(&mut payload);
+        assert!(!ended || len as u64 == remaining, "a message ends with a frame");
+        self.receiving.extend_from_slice(&payload);
+        if ended {
+            got.push(Message::from(std::mem::take(&mut self.receiving)));
+        }
+        true
+    }
+
     /// Takes up to `len` bytes that have arrived, and returns the messages that they complete.
-    fn read(&mut self, len: usize, delivery: Delivery, may_fail: bool) -> Vec<Message> {
+    fn read(&mut self, len: usize, how: How, may_fail: bool) -> Vec<Message> {
         let mut got = Vec::new();
         let len = len.min(self.arriving.len());
         self.input.extend(self.arriving.drain(..len));
@@ -215,12 +254,22 @@ impl End {
             self.connection.heard();
         }
         let mut at = 0;
+        let mut taken = 0;
         loop {
-            let (consumed, event) = self.connection.receive(&mut self.input[at..], delivery);
-            let is_end = event.is_none();
+            let input = &mut self.input[at..];
+            let (consumed, event) = match how {
+                How::Delivery(delivery) => self.connection.receive(input, delivery),
+                How::Stream { room, .. } => self.connection.receive_part(input, room),
+            };
+            taken += 1;
+            let enough = matches!(how, How::Stream { parts, .. } if taken >= parts);
+            let is_end = event.is_none() || enough;
             match event {
                 Some(Event::Message(message)) => got.push(message.into_owned()),
                 Some(Event::Part { bytes, message_type, is_complete }) => {
+                    if let (How::Stream { room, .. }, Cow::Borrowed(part)) = (how, &bytes) {
+                        assert!(part.len() <= room, "{} bytes for a room of {room}", part.len());
+                    }
                     self.receiving.extend_from_slice(&bytes);
                     if is_complete {
                         let bytes = std::mem::take(&mut self.receiving);
@@ -297,7 +346,11 @@ impl Link {
             Operation::Close { side, code, reason_len } => self.close(side, code, reason_len),
             Operation::Move { from, len, in_parts, direct } => {
                 let delivery = if in_parts { Delivery::Parts } else { Delivery::Whole };
-                self.transfer(from, len.into(), delivery, direct);
+                self.transfer(from, len.into(), How::Delivery(delivery), direct);
+            }
+            Operation::Stream { from, len, room, parts, direct } => {
+                let how = How::Stream { room: usize::from(room).max(1), parts: parts.into() };
+                self.transfer(from, len.into(), how, direct);
             }
             Operation::Damage { from, at, with } => {
                 let (_, to) = self.ends(from);
@@ -329,7 +382,7 @@ impl Link {
         }
     }
 
-    fn transfer(&mut self, from: Side, len: usize, delivery: Delivery, direct: bool) {
+    fn transfer(&mut self, from: Side, len: usize, how: How, direct: bool) {
         let may_fail = self.damaged;
         if self.lost {
             return;
@@ -337,8 +390,13 @@ impl Link {
         let (from, to) = self.ends(from);
         to.arriving.extend(from.write(len));
         let mut got = Vec::new();
-        if !(direct && to.read_directly(len, &mut got)) {
-            got = to.read(len, delivery, may_fail);
+        let read = direct
+            && match how {
+                How::Delivery(_) => to.read_directly(len, &mut got),
+                How::Stream { room, .. } => to.read_into(len, room, &mut got),
+            };
+        if !read {
+            got = to.read(len, how, may_fail);
         }
         if !may_fail {
             for message in got {
@@ -392,8 +450,9 @@ impl Link {
     /// Moves all there is, both ways, until there is no more.
     fn settle(&mut self) {
         for _ in 0..10_000 {
-            self.transfer(Side::Client, usize::MAX, Delivery::Whole, false);
-            self.transfer(Side::Server, usize::MAX, Delivery::Whole, false);
+            let whole = How::Delivery(Delivery::Whole);
+            self.transfer(Side::Client, usize::MAX, whole, false);
+            self.transfer(Side::Server, usize::MAX, whole, false);
             let ends = [&self.client, &self.server];
             if self.lost || ends.iter().all(|end| !end.connection.has_output() && end.arriving.is_empty()) {
                 return;

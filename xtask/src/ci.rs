@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::conformance::{self, Plan, Role, Set};
 use crate::shell::{Outcome, Running, cargo, run, run_within};
-use crate::{examples, fuzz, tidy};
+use crate::{examples, fuzz, interop, tidy};
 
 /// Building included; the demonstration itself takes a second.
 const DEMO_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -98,6 +98,7 @@ const STEPS: &[Step] = &[
             conformance::run(&Plan { roles: vec![Role::Client], set: Set::Medium, ..Plan::default() })
         }),
     },
+    Step { name: "interop", repeat: "cargo xtask interop --mib 8", work: Work::Own(|| interop::run_all(8)) },
     Step {
         name: "fuzz",
         repeat: "cargo xtask fuzz --seconds 20",

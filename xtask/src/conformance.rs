@@ -2,7 +2,7 @@
 //!
 //! What is run, what is left out and why, and the stored results are in `crates/wsduo/tests/conformance`.
 
-mod peer;
+pub(crate) mod peer;
 mod runner;
 mod settings;
 mod verdicts;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::shell::{Outcome, cargo, command, output, run_within};
 
 /// Examples that serve for ever, or need the address of a peer: CI builds them, other steps run them.
-const NEEDS_COMPANY: [&str; 4] = ["autobahn_client", "echo_client", "echo_server", "tcp_tunnel"];
+const NEEDS_COMPANY: [&str; 5] = ["autobahn_client", "echo_client", "echo_server", "tcp_tunnel", "transfer"];
 
 /// More than any example needs, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ pub(crate) struct Example {
 
 /// Builds all examples and runs, one after the other, those that need no arguments and end by themselves.
 pub(crate) fn run_all() -> Outcome {
-    for example in build(cargo().args(["build", "--workspace", "--examples"]))? {
+    for example in build_all()? {
         if NEEDS_COMPANY.contains(&example.name.as_str()) {
             println!("example {}: built", example.name);
         } else {
@@ -32,6 +32,11 @@ pub(crate) fn run_all() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// All examples, built as `cargo build` does it.
+pub(crate) fn build_all() -> Outcome<Vec<Example>> {
+    build(cargo().args(["build", "--workspace", "--examples"]))
 }
 
 /// The release build of one example of the library.

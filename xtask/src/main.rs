@@ -6,6 +6,7 @@ mod ci;
 mod conformance;
 mod examples;
 mod fuzz;
+mod interop;
 mod shell;
 mod tidy;
 
@@ -20,6 +21,7 @@ cargo xtask conformance [server|client] [--fast|--medium|--whole] [--kosoku] [--
                                           the Autobahn cases against our examples; both roles, --fast
                                           --kosoku: the second runner   --store: keep the results (--whole only)
 cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones, N seconds each (20)
+cargo xtask interop [--mib N]             byte streams to and from Python websockets and Node ws, N MiB each (64)
 cargo xtask tidy                          the repository's own rules";
 
 fn main() -> ExitCode {
@@ -48,6 +50,8 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["conformance", rest @ ..] => conformance::run(&conformance_plan(rest)?),
         ["fuzz", "--seconds", seconds, targets @ ..] => fuzz::run_targets(whole_number(seconds)?, targets),
         ["fuzz", targets @ ..] => fuzz::run_targets(fuzz::DEFAULT_SECONDS, targets),
+        ["interop"] => interop::run_all(interop::DEFAULT_MIB),
+        ["interop", "--mib", mib] => interop::run_all(whole_number(mib)?),
         ["tidy"] => tidy::run(),
         _ => Err(format!("cannot make sense of `{}`\n{USAGE}", words.join(" "))),
     }

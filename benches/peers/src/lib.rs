@@ -2,10 +2,13 @@
 //!
 //! `SERVER [ADDRESS] [--lean]`: with `--lean` a library that has a setting for it keeps small buffers,
 //! which is right for many idle connections and wrong for speed.
+//!
+//! Two of them are an end of a measured transfer instead if they are called as `SERVER stream …`; see [`transfer`].
 #![forbid(unsafe_code)]
 
 #[path = "../../src/handshake.rs"]
 pub mod handshake;
+pub mod transfer;
 
 use futures_util::{Sink, Stream};
 use std::future::poll_fn;

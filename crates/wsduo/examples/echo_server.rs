@@ -1,28 +1,29 @@
 //! The fastest honest echo server the API allows: one thread, no size limits. For measuring and conformance tests.
 //!
-//! `echo_server ADDR [--tls] [--deflate] [--sink]`: `--tls` serves `wss` with a certificate made on the spot; `--deflate` accepts
-//! compression; `--sink` counts binary
-//! messages without answering them, and answers a text message with that count in decimal.
+//! `echo_server ADDR [--tls] [--deflate] [--sink | --stream]`: `--tls` serves `wss` with a certificate made on the spot;
+//! `--deflate` accepts compression; `--sink` counts binary messages without answering them, and answers a text message with that
+//! count in decimal; `--stream` sends back bytes, as binary messages of its own, before the messages that bring them end.
 
 use wsduo::{
     Compression, Error, Identity, Incoming, Listener, MessageType, MessageWebSocketControl, RequestControl,
+    StreamWebSocketControl,
 };
 
-const USAGE: &str = "usage: echo_server ADDR [--tls] [--deflate] [--sink]";
+const USAGE: &str = "usage: echo_server ADDR [--tls] [--deflate] [--sink | --stream]";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut address = None;
-    let (mut tls, mut deflate, mut sink) = (false, false, false);
+    let (mut tls, mut deflate) = (false, false);
+    let (mut sink, mut stream) = (false, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--tls" => tls = true,
             "--deflate" => deflate = true,
             "--sink" => sink = true,
+            "--stream" => stream = true,
             _ if address.is_none() && !argument.starts_with('-') => address = Some(argument),
-            _ => {
-                return Err(format!("unknown argument {argument}; {USAGE}").into());
-            }
+            _ => return Err(format!("unknown argument {argument}; {USAGE}").into()),
         }
     }
     let address = address.ok_or(USAGE)?;
@@ -46,6 +47,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // How one connection ends is of no interest here.
         if sink {
             tokio::spawn(count(incoming, control));
+        } else if stream {
+            tokio::spawn(echo_bytes(incoming));
         } else {
             tokio::spawn(echo(incoming, control));
         }
@@ -56,6 +59,12 @@ async fn echo(incoming: Incoming, control: MessageWebSocketControl) -> Result<()
     let mut socket = incoming.request().await?.accept_message(&control).await?;
     socket.run(|message, replies| replies.send(message)).await?;
     Ok(())
+}
+
+async fn echo_bytes(incoming: Incoming) -> std::io::Result<u64> {
+    let request = incoming.request().await?;
+    let (mut reader, mut writer) = request.accept_stream(&StreamWebSocketControl::new()).await?.split();
+    tokio::io::copy_buf(&mut reader, &mut writer).await
 }
 
 async fn count(incoming: Incoming, control: MessageWebSocketControl) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -14,17 +14,22 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A server that runs until this value goes away.
 #[derive(Debug)]
-pub(super) struct EchoServer {
-    pub(super) url: String,
+pub(crate) struct EchoServer {
+    pub(crate) url: String,
     _process: Running,
 }
 
 impl EchoServer {
     /// Starts `program` on a free loopback port, and waits for the line that names it.
-    pub(super) fn start(program: &Path) -> Outcome<Self> {
-        let child = command(program).args(["127.0.0.1:0", "--deflate"]).stdout(Stdio::piped()).spawn();
-        let mut process =
-            Running(child.map_err(|error| format!("cannot start {}: {error}", program.display()))?);
+    pub(crate) fn start(program: &Path) -> Outcome<Self> {
+        Self::start_command(command(program).args(["127.0.0.1:0", "--deflate"]))
+    }
+
+    /// Starts a server that begins with the same line.
+    pub(crate) fn start_command(command: &mut Command) -> Outcome<Self> {
+        let child = command.stdout(Stdio::piped()).spawn();
+        let program = command.get_program().to_string_lossy();
+        let mut process = Running(child.map_err(|error| format!("cannot start {program}: {error}"))?);
         let output = process.0.stdout.take().ok_or("the echo server has no output")?;
         let (sender, receiver) = mpsc::channel();
         // The thread ends with the server. It reads on, so that the server never waits for a full pipe.

@@ -1,9 +1,13 @@
 //! tokio-tungstenite: large buffers as its configuration's documentation advises for high load.
 #![forbid(unsafe_code)]
 
+use futures_util::{SinkExt as _, StreamExt as _};
+use peers::transfer::{self, End};
 use peers::{MAX_MESSAGE, echo, lean, run};
-use tokio_tungstenite::accept_async_with_config;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 
 fn main() -> std::io::Result<()> {
     let buffer = if lean() { 4 * 1024 } else { 128 * 1024 };
@@ -12,6 +16,9 @@ fn main() -> std::io::Result<()> {
         .write_buffer_size(buffer)
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
+    if let Some(end) = transfer::asked()? {
+        return transfer::run(&end, |stream| stream_messages(stream, &end, config));
+    }
     run(move |stream| async move {
         if let Ok(socket) = accept_async_with_config(stream, Some(config)).await {
             echo(socket, |message| {
@@ -22,4 +29,26 @@ fn main() -> std::io::Result<()> {
             .await;
         }
     })
+}
+
+/// Fed without flushing, so that what fits the buffer leaves together.
+async fn stream_messages(stream: TcpStream, end: &End, config: WebSocketConfig) -> Result<u64, Error> {
+    let role = if end.url.is_some() { Role::Client } else { Role::Server };
+    let mut socket = WebSocketStream::from_raw_socket(stream, role, Some(config)).await;
+    let mut total = 0;
+    if end.sends {
+        let bytes = Bytes::from(vec![7; end.chunk]);
+        for len in end.writes() {
+            socket.feed(Message::Binary(bytes.slice(..len))).await?;
+            total += len as u64;
+        }
+        socket.close(None).await?;
+    }
+    // To the end of the closing handshake.
+    while let Some(message) = socket.next().await {
+        if let Message::Binary(bytes) = message? {
+            total += bytes.len() as u64;
+        }
+    }
+    Ok(total)
 }

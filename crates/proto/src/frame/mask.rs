@@ -46,7 +46,7 @@ impl MaskingKey {
         if len >= 8 {
             // The last word may overlap the ones before it: it is taken first and put back last, so
             // that no byte is masked twice and none needs a loop of its own.
-            let wide = (u64::from(self.0) << 32) | u64::from(self.0);
+            let wide = self.wide();
             let tail = load8(data, len - 8) ^ wide.rotate_right(8 * (len % 4) as u32);
             for word in data.chunks_exact_mut(8) {
                 let masked = load8(word, 0) ^ wide;
@@ -68,14 +68,27 @@ impl MaskingKey {
     /// Appends `data`, masked, to `out`.
     #[inline]
     pub fn append(self, data: &[u8], out: &mut Vec<u8>) {
-        // Piece by piece, so that each is still in cache when it is masked.
-        const PIECE: usize = 4 << 10;
+        // A block is masked on its way, in registers: copying first and masking then would go over it twice.
+        const BLOCK: usize = 64;
         out.reserve(data.len());
-        for piece in data.chunks(PIECE) {
-            let start = out.len();
-            out.extend_from_slice(piece);
-            self.apply(&mut out[start..]);
+        let wide = self.wide();
+        let (blocks, rest) = data.as_chunks::<BLOCK>();
+        for block in blocks {
+            let mut masked = *block;
+            for word in masked.chunks_exact_mut(8) {
+                let bits = load8(word, 0) ^ wide;
+                word.copy_from_slice(&bits.to_le_bytes());
+            }
+            out.extend_from_slice(&masked);
         }
+        let start = out.len();
+        out.extend_from_slice(rest);
+        self.apply(&mut out[start..]);
+    }
+
+    /// The key twice.
+    const fn wide(self) -> u64 {
+        (self.0 as u64) << 32 | self.0 as u64
     }
 }
 
