@@ -1,11 +1,13 @@
 //! The `wsduo` command.
 //!
-//! [`args`] is what was typed, [`plan`] what it means, [`connect`], [`serve`] and [`demo`] do it, [`exit`] says how it ended.
+//! [`args`] is what was typed, [`plan`] what it means, [`connect`], [`files`], [`serve`] and [`demo`] do it, [`exit`] says how it
+//! ended.
 
 mod args;
 mod connect;
 mod demo;
 mod exit;
+mod files;
 mod output;
 mod plan;
 mod serve;
@@ -36,6 +38,7 @@ fn run() -> Result<(), Failure> {
     match plan::plan(args::Typed::parse())? {
         Plan::Connect(plan) => connect::run(*plan),
         Plan::Serve(plan) => serve::run(*plan),
+        Plan::Transfer(plan) => files::run(*plan),
         Plan::Demo => demo::run(),
     }
 }

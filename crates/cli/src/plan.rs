@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use wsduo::{ClientTls, Identity, MessageWebSocketControl, RequestControl};
 
-use crate::args::{Command, ConnectArgs, ServeArgs, ServeKind, Typed};
+use crate::args::{ClientArgs, Command, ConnectArgs, ServeArgs, ServeKind, Typed};
 use crate::exit::Failure;
+use crate::files;
 
 /// How long a server's closing handshakes may take: a part of what it waits for them in all.
 const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -19,6 +20,7 @@ const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) enum Plan {
     Connect(Box<Connect>),
     Serve(Box<Serve>),
+    Transfer(Box<files::Transfer>),
     Demo,
 }
 
@@ -78,6 +80,8 @@ pub(crate) enum Style {
 #[derive(Debug)]
 pub(crate) struct Serve {
     pub(crate) kind: ServeKind,
+    /// What files, if any.
+    pub(crate) files: Option<files::Plan>,
     pub(crate) listen: String,
     pub(crate) identity: Option<Identity>,
     pub(crate) requests: RequestControl,
@@ -102,35 +106,20 @@ struct Terminals {
 pub(crate) fn plan(typed: Typed) -> Result<Plan, Failure> {
     let terminals =
         Terminals { input: std::io::stdin().is_terminal(), output: std::io::stdout().is_terminal() };
-    match (typed.command, typed.connect) {
+    match (typed.command, typed.connect.0) {
         (Some(Command::Connect(args)), _) | (None, Some(args)) => {
             Ok(Plan::Connect(Box::new(connect(args, terminals)?)))
         }
         (Some(Command::Serve(args)), _) => Ok(Plan::Serve(Box::new(serve(args)?))),
+        (Some(Command::Send(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_send(args)?))),
+        (Some(Command::Receive(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_receive(args)?))),
         (Some(Command::Demo), _) => Ok(Plan::Demo),
         (None, None) => Err(Failure::Usage("no URL is given; see wsduo --help".into())),
     }
 }
 
 fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> {
-    let mut control = MessageWebSocketControl::new()
-        .subprotocols(args.subprotocol)
-        .tls(client_tls(args.ca.as_deref(), args.insecure)?)
-        // What we are slow to print, the peer is slow to send, and then to take. That is not a fault; a peer that is gone
-        // is found out by a ping.
-        .send_timeout(None);
-    for (index, header) in args.header.iter().enumerate() {
-        let Some((name, value)) = header.split_once(':') else {
-            return Err(Failure::Usage(format!(
-                "header {} has no colon; write it as -H 'name: value'",
-                index + 1
-            )));
-        };
-        control = control.header(name.trim(), value.trim());
-    }
-    if let Some(timeout) = args.timeout {
-        control = control.connect_timeout(timeout).total_connect_timeout(timeout);
-    }
+    let control = client_control(&args.client)?.subprotocols(args.subprotocol);
     let style = match terminals.output {
         _ if args.json => Style::Json,
         true => Style::Terminal,
@@ -153,7 +142,32 @@ fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> 
         wait: args.wait,
         max_message: args.max_message,
     };
-    Ok(Connect { url: args.url, control, session, style, insecure: args.insecure })
+    Ok(Connect { url: args.client.url, control, session, style, insecure: args.client.insecure })
+}
+
+/// The settings of every client.
+///
+/// # Errors
+/// [`Failure::Usage`] if they do not make sense or a file that they name cannot be used.
+pub(crate) fn client_control(args: &ClientArgs) -> Result<MessageWebSocketControl, Failure> {
+    let mut control = MessageWebSocketControl::new()
+        .tls(client_tls(args.ca.as_deref(), args.insecure)?)
+        // What we are slow to print, the peer is slow to send, and then to take. That is not a fault; a peer that is gone
+        // is found out by a ping.
+        .send_timeout(None);
+    for (index, header) in args.header.iter().enumerate() {
+        let Some((name, value)) = header.split_once(':') else {
+            return Err(Failure::Usage(format!(
+                "header {} has no colon; write it as -H 'name: value'",
+                index + 1
+            )));
+        };
+        control = control.header(name.trim(), value.trim());
+    }
+    if let Some(timeout) = args.timeout {
+        control = control.connect_timeout(timeout).total_connect_timeout(timeout);
+    }
+    Ok(control)
 }
 
 fn client_tls(ca: Option<&std::path::Path>, insecure: bool) -> Result<ClientTls, Failure> {
@@ -196,14 +210,22 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
     if default_origins && args.kind == ServeKind::Echo {
         requests = requests.allow_any_origin();
     }
-    let control =
+    let mut control =
         MessageWebSocketControl::new().max_message_size(args.max_message).close_timeout(SERVER_CLOSE_TIMEOUT);
+    let mut files = None;
+    if args.kind == ServeKind::Files {
+        files = Some(files::plan_serve(&args)?);
+        control = files::control(control).subprotocols([files::SUBPROTOCOL]);
+    } else if args.dir.is_some() {
+        return Err(Failure::Usage("--dir is for serve files".into()));
+    }
     Ok(Serve {
         kind: args.kind,
+        files,
         listen: args.listen,
         identity,
         requests,
-        same_origin_only: default_origins && args.kind == ServeKind::Broadcast,
+        same_origin_only: default_origins && args.kind != ServeKind::Echo,
         control,
         max_connections: args.max_connections,
         threads: args.threads,
@@ -219,7 +241,7 @@ mod tests {
     /// What `connect` does with these arguments where standard input and output are terminals, or not.
     fn check(line: &str, input: bool, output: bool, expected: (Input, Style)) {
         let arguments = std::iter::once("wsduo").chain(line.split_whitespace()).chain(["ws://a/"]);
-        let args = Typed::try_parse_from(arguments).unwrap().connect.unwrap();
+        let args = Typed::try_parse_from(arguments).unwrap().connect.0.unwrap();
         let plan = connect(args, Terminals { input, output }).unwrap();
         assert_eq!((plan.session.input, plan.style), expected, "{line} {input} {output}");
     }
@@ -252,7 +274,7 @@ mod tests {
     #[test]
     fn a_mistaken_header_is_not_shown() {
         let arguments = ["wsduo", "-H", "Authorization Bearer sesame", "ws://a/"];
-        let args = Typed::try_parse_from(arguments).unwrap().connect.unwrap();
+        let args = Typed::try_parse_from(arguments).unwrap().connect.0.unwrap();
         let failure = connect(args, Terminals { input: false, output: false }).unwrap_err();
         assert_eq!(failure.code(), 2);
         assert!(!failure.to_string().contains("sesame"), "{failure}");
