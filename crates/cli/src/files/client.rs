@@ -19,7 +19,7 @@ use super::send::{self, Source};
 use super::trouble::Trouble;
 use crate::exit::{self, Failure};
 use crate::signals::Signals;
-use crate::terminal;
+use crate::terminal::{self, Escaped};
 
 /// Most bytes of names that a server may list.
 const MAX_LIST: usize = 64 << 20;
@@ -309,9 +309,10 @@ impl Tally {
         let failure = Failure::from(trouble);
         if !failure.is_quiet() {
             progress.failed(&failure);
-            let (name, text) = (progress.name(), failure.to_string());
-            let name = if text.contains(&name) { String::new() } else { name + ": " };
-            terminal::complain(&format_args!("{name}{text}"));
+            let text = failure.to_string();
+            let prefix = if text.contains(progress.name()) { "" } else { &format!("{}: ", progress.name()) };
+            // Names may be the server's choice.
+            terminal::complain(&Escaped(&format!("{prefix}{text}")));
             if is_lost && self.show == Show::People {
                 terminal::note(&"what has arrived is kept; --resume goes on from there");
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::JoinError;
 use wsduo::{
     Bytes, CloseCode, Closed, Error, Message, MessageReceiver, MessageSender, MessageWebSocket,
     MessageWebSocketControl, Transport,
@@ -182,8 +182,10 @@ impl Link {
     }
 }
 
-/// Waits for a thread.
-pub(crate) async fn joined<R>(work: JoinHandle<Result<R, Trouble>>) -> Result<R, Trouble> {
+/// Waits for a thread, of which a handle or a reference to one is given.
+pub(crate) async fn joined<R>(
+    work: impl Future<Output = Result<Result<R, Trouble>, JoinError>>,
+) -> Result<R, Trouble> {
     match work.await {
         Ok(result) => result,
         Err(error) => Err(Trouble::System("cannot go on".into(), error.into())),

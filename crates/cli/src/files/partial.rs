@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use cap_fs_ext::{FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsSyncExt};
@@ -162,7 +161,10 @@ fn rename_without_replacing(folder: &Dir, from: &OsStr, to: &OsStr) -> io::Resul
 /// Renames in one step, where the system can.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn rename_exclusively(folder: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    use std::path::Path;
+
     use rustix::fs::{RenameFlags, renameat_with};
+
     // Both are single parts of a name, so nothing leads out of the folder.
     Ok(renameat_with(folder, Path::new(from), folder, Path::new(to), RenameFlags::NOREPLACE)?)
 }

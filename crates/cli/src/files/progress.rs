@@ -71,8 +71,8 @@ impl Progress {
     }
 
     /// The name of the file.
-    pub(crate) fn name(&self) -> String {
-        plain(&self.name)
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Bytes begin to flow.
@@ -181,7 +181,7 @@ pub(crate) fn describe(name: &str, transferred: &Transferred, time: Duration) ->
 }
 
 /// A name for a terminal.
-pub(crate) fn plain(name: &str) -> String {
+fn plain(name: &str) -> String {
     anstream::adapter::strip_str(&Escaped(name).to_string()).to_string()
 }
 

@@ -10,6 +10,7 @@ use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::fs::{Dir, OpenOptions};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use wsduo::Bytes;
 
 use super::link::{Heard, Link, Stage, joined};
@@ -19,8 +20,8 @@ use super::protocol::{Code, Control, Digest, Have, MAX_SIZE};
 use super::send::PIECE;
 use super::trouble::Trouble;
 
-/// Messages that may wait for the disk.
-const QUEUE: usize = 4;
+/// Bytes that may wait for the disk, give or take a message.
+const QUEUE: usize = 1 << 20;
 
 /// How long what still waits may take to be written after a failure, so that it need not be sent again.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -151,29 +152,19 @@ impl Target {
         Digest(self.hasher.clone().finalize().into())
     }
 
-    /// Writes bytes from `offset` on until there are no more. Blocks.
-    fn write(mut self, offset: u64, mut bytes: mpsc::Receiver<Bytes>) -> Result<Self, Trouble> {
-        self.begin(offset)?;
-        let cannot = Trouble::system(format_args!("cannot write {}", self.shown));
-        let mut writer: Box<dyn Write + '_> = match &mut self.place {
-            Place::Partial(partial) => Box::new(partial.file()),
-            Place::Stream(out) => Box::new(out),
-            Place::Complete(_) => match bytes.blocking_recv() {
-                Some(_) => return Err(partial::exists(&self.shown)),
-                None => return Ok(self),
-            },
-        };
-        let mut write = || {
-            while let Some(bytes) = bytes.blocking_recv() {
-                self.hasher.update(&bytes);
-                writer.write_all(&bytes)?;
-                self.len += bytes.len() as u64;
+    /// Writes bytes. Blocks.
+    fn write(&mut self, bytes: &[Bytes]) -> Result<(), Trouble> {
+        let cannot = || Trouble::system(format_args!("cannot write {}", self.shown));
+        for bytes in bytes {
+            match &mut self.place {
+                Place::Partial(partial) => partial.file().write_all(bytes).map_err(cannot())?,
+                Place::Stream(out) => out.write_all(bytes).and_then(|()| out.flush()).map_err(cannot())?,
+                Place::Complete(_) => return Err(partial::exists(&self.shown)),
             }
-            writer.flush()
-        };
-        write().map_err(cannot)?;
-        drop(writer);
-        Ok(self)
+            self.hasher.update(bytes);
+            self.len += bytes.len() as u64;
+        }
+        Ok(())
     }
 
     /// Makes ready for bytes from `offset` on: the end of what is there, or the beginning.
@@ -234,7 +225,7 @@ pub(crate) struct Rules {
 /// Receives a file, once the sender was told what we have of it.
 pub(crate) async fn receive(
     link: &mut Link,
-    target: Target,
+    mut target: Target,
     have: Have,
     rules: Rules,
     progress: &mut Progress,
@@ -252,21 +243,21 @@ pub(crate) async fn receive(
     limit.check(size.unwrap_or(offset).max(offset))?;
     progress.begin(offset, size);
 
-    let (bytes, queue) = mpsc::channel(QUEUE);
-    let writing = tokio::task::spawn_blocking(move || target.write(offset, queue));
-    let end = receive_bytes(link, offset, &limit, &bytes, progress).await;
-    drop(bytes);
-    let (end, total) = match end {
-        // Writing has failed, and says why.
-        Ok(None) => return Err(joined(writing).await.err().unwrap_or_else(ended_early)),
-        Ok(Some(end)) => end,
+    // The link is not tended: bytes may come already.
+    let beginning = tokio::task::spawn_blocking(move || {
+        target.begin(offset)?;
+        Ok(target)
+    });
+    let mut writer = Writer { idle: Some(joined(beginning).await?), ..Writer::default() };
+    let end = receive_bytes(link, offset, &limit, &mut writer, progress).await;
+    let (size, expected, total) = match end {
+        Ok(end) => end,
         Err(trouble) => {
-            let _ = tokio::time::timeout(SAVE_TIMEOUT, writing).await;
+            let _ = tokio::time::timeout(SAVE_TIMEOUT, writer.finish()).await;
             return Err(trouble);
         }
     };
-    let (size, expected) = end;
-    let target = link.tend(joined(writing)).await?;
+    let target = link.tend(writer.finish()).await?;
     let sha256 = target.sha256();
     if size != total || sha256 != expected {
         let shown = &target.shown;
@@ -284,34 +275,97 @@ pub(crate) async fn receive(
     Ok(Transferred { size, sha256, offset })
 }
 
-/// Receives bytes up to the end: what was announced, and how many there are. `None` if nobody takes them.
+/// Receives bytes up to the end: the size and the SHA-256 that were announced, and how many bytes there are.
 async fn receive_bytes(
     link: &mut Link,
     offset: u64,
     limit: &Limit,
-    queue: &mpsc::Sender<Bytes>,
+    writer: &mut Writer,
     progress: &mut Progress,
-) -> Result<Option<((u64, Digest), u64)>, Trouble> {
+) -> Result<(u64, Digest, u64), Trouble> {
     let mut total = offset;
     loop {
-        match link.hear().await? {
+        let heard = tokio::select! {
+            heard = link.hear(), if writer.has_room() => heard?,
+            written = writer.written() => {
+                written?;
+                continue;
+            }
+        };
+        match heard {
             Heard::Bytes(bytes) => {
                 let n = bytes.len() as u64;
-                limit.check(total + n)?;
-                if queue.send(bytes).await.is_err() {
-                    return Ok(None);
-                }
                 total += n;
+                limit.check(total)?;
+                writer.push(bytes);
                 progress.advance(n);
             }
             Heard::Control(Control::End { size, sha256 }) => {
-                if limit.size.is_some_and(|announced| announced != total) {
-                    return Ok(Some(((limit.size.unwrap_or(size), sha256), total)));
-                }
-                return Ok(Some(((size, sha256), total)));
+                // Both are to be true.
+                let size = limit.size.filter(|announced| *announced != total).unwrap_or(size);
+                return Ok((size, sha256, total));
             }
             other => return Err(other.unexpected("bytes or end")),
         }
+    }
+}
+
+/// Writes in a thread what comes in, and lets more come in meanwhile. No thread is kept: transfers may be slow, and many.
+#[derive(Default)]
+struct Writer {
+    /// While nothing is being written.
+    idle: Option<Target>,
+    writing: Option<JoinHandle<Result<Target, Trouble>>>,
+    queue: Vec<Bytes>,
+    queued: usize,
+}
+
+impl Writer {
+    fn has_room(&self) -> bool {
+        self.queued < QUEUE
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        // What keeping it costs counts too.
+        self.queued += bytes.len() + size_of::<Bytes>();
+        self.queue.push(bytes);
+        self.start();
+    }
+
+    /// Begins to write what waits, unless something is being written.
+    fn start(&mut self) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let Some(mut target) = self.idle.take() else { return };
+        let bytes = std::mem::take(&mut self.queue);
+        self.queued = 0;
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            target.write(&bytes)?;
+            Ok(target)
+        }));
+    }
+
+    /// Waits until something was written; for ever if nothing is.
+    ///
+    /// # Cancel safety
+    /// Safe: writing goes on, and the next call waits for it.
+    async fn written(&mut self) -> Result<(), Trouble> {
+        let Some(writing) = &mut self.writing else { return std::future::pending().await };
+        let target = joined(writing).await;
+        self.writing = None;
+        self.idle = Some(target?);
+        self.start();
+        Ok(())
+    }
+
+    /// Waits until everything was written.
+    async fn finish(&mut self) -> Result<Target, Trouble> {
+        while self.writing.is_some() {
+            self.written().await?;
+        }
+        let gone = || Trouble::Refused(Code::Io, "writing has failed".into());
+        self.idle.take().ok_or_else(gone)
     }
 }
 
@@ -339,8 +393,4 @@ impl Limit {
             _ => Ok(()),
         }
     }
-}
-
-fn ended_early() -> Trouble {
-    Trouble::Refused(Code::Io, "writing ended before the end".into())
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek};
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::link::{Heard, Link, Stage, joined};
 use super::progress::Progress;
@@ -15,10 +16,7 @@ use super::trouble::Trouble;
 /// What is read at once, and sent as one message.
 pub(crate) const PIECE: usize = 256 << 10;
 
-/// Pieces that may wait to be sent.
-const QUEUE: usize = 4;
-
-/// A file to send.
+/// A file to send, and the SHA-256 of what was read of it.
 #[derive(Debug)]
 pub(crate) struct Source {
     input: Input,
@@ -26,6 +24,9 @@ pub(crate) struct Source {
     shown: String,
     /// `None` for what is read until it ends.
     size: Option<u64>,
+    hasher: Sha256,
+    /// How much was read.
+    total: u64,
 }
 
 #[derive(Debug)]
@@ -34,80 +35,67 @@ enum Input {
     Stdin(io::Stdin),
 }
 
-/// What the reading thread has to say.
-#[derive(Debug)]
-enum Piece {
-    Begin { offset: u64 },
-    Bytes(Vec<u8>),
-    End { size: u64, sha256: Digest },
-}
-
 impl Source {
     /// A file, or something else that can be read. Blocks.
     pub(crate) fn file(file: File, shown: &str) -> Result<Self, Trouble> {
         let metadata = file.metadata().map_err(Trouble::system(format_args!("cannot read {shown}")))?;
         let size = metadata.is_file().then_some(metadata.len());
-        Ok(Self { input: Input::File(file), shown: shown.to_owned(), size })
+        Ok(Self::new(Input::File(file), shown, size))
     }
 
     /// Standard input.
     pub(crate) fn stdin() -> Self {
-        Self { input: Input::Stdin(io::stdin()), shown: "standard input".into(), size: None }
+        Self::new(Input::Stdin(io::stdin()), "standard input", None)
     }
 
-    /// Reads all that the receiver does not have, and hashes the whole, as long as anybody takes it. Blocks.
-    fn read(mut self, have: Have, is_complete: bool, pieces: &mpsc::Sender<Piece>) -> Result<(), Trouble> {
-        let shown = std::mem::take(&mut self.shown);
-        let cannot = || Trouble::system(format_args!("cannot read {shown}"));
-        let mut hasher = Sha256::new();
-        let offset = self.agree(have, &mut hasher, || !pieces.is_closed()).map_err(cannot())?;
-        if is_complete && (offset != have.offset || self.size != Some(offset)) {
-            let text = format!("the other end has another file in the place of {shown}; see --overwrite");
-            return Err(Trouble::Refused(Code::Exists, text));
-        }
-        let mut goes_on = pieces.blocking_send(Piece::Begin { offset }).is_ok();
-        let mut total = offset;
-        while goes_on {
-            // What was appended since the size was told is not sent.
-            let left = self.size.map_or(u64::MAX, |size| size - total);
-            let piece = self.input.piece(left).map_err(cannot())?;
-            if piece.is_empty() {
-                break;
-            }
-            total += piece.len() as u64;
-            hasher.update(&piece);
-            goes_on = pieces.blocking_send(Piece::Bytes(piece)).is_ok();
-        }
-        if let Some(size) = self.size.filter(|size| goes_on && *size != total) {
-            let text = format!("{shown} had {size} bytes, and ends after {total}");
+    fn new(input: Input, shown: &str, size: Option<u64>) -> Self {
+        Self { input, shown: shown.to_owned(), size, hasher: Sha256::new(), total: 0 }
+    }
+
+    /// The next bytes; none at the end. Blocks.
+    fn read(&mut self) -> Result<Vec<u8>, Trouble> {
+        // What was appended since the size was told is not sent.
+        let left = self.size.map_or(u64::MAX, |size| size - self.total);
+        let piece = self.piece(left)?;
+        if let Some(size) = self.size.filter(|size| piece.is_empty() && *size != self.total) {
+            let text = format!("{} had {size} bytes, and ends after {}", self.shown, self.total);
             return Err(Trouble::Refused(Code::Changed, text));
         }
-        // Nobody takes it if nobody took the bytes.
-        let _ = pieces.blocking_send(Piece::End { size: total, sha256: Digest(hasher.finalize().into()) });
-        Ok(())
+        Ok(piece)
     }
 
-    /// How much of what the receiver has is the beginning of this file: all or nothing.
-    fn agree(&mut self, have: Have, hasher: &mut Sha256, is_wanted: impl Fn() -> bool) -> io::Result<u64> {
-        let Have { offset, sha256: Some(sha256) } = have else { return Ok(0) };
+    /// Goes to where the receiver's bytes end, if they are the beginning of this file and as long as anybody waits for it.
+    /// Otherwise stays at the beginning. Blocks.
+    fn agree(&mut self, have: Have, is_wanted: impl Fn() -> bool) -> Result<(), Trouble> {
+        let Have { offset, sha256: Some(sha256) } = have else { return Ok(()) };
         if offset == 0 || self.size.is_none_or(|size| size < offset) {
-            return Ok(0);
+            return Ok(());
         }
-        let mut left = offset;
-        while left > 0 && is_wanted() {
-            let piece = self.input.piece(left)?;
-            if piece.is_empty() {
+        while self.total < offset && is_wanted() {
+            if self.piece(offset - self.total)?.is_empty() {
                 break;
             }
-            hasher.update(&piece);
-            left -= piece.len() as u64;
         }
-        if left == 0 && Digest(hasher.clone().finalize().into()) == sha256 {
-            return Ok(offset);
+        if self.total == offset && self.sha256() == sha256 {
+            return Ok(());
         }
-        *hasher = Sha256::new();
-        self.input.rewind()?;
-        Ok(0)
+        (self.hasher, self.total) = (Sha256::new(), 0);
+        self.input.rewind().map_err(self.cannot_read())
+    }
+
+    fn piece(&mut self, most: u64) -> Result<Vec<u8>, Trouble> {
+        let piece = self.input.piece(most).map_err(self.cannot_read())?;
+        self.hasher.update(&piece);
+        self.total += piece.len() as u64;
+        Ok(piece)
+    }
+
+    fn sha256(&self) -> Digest {
+        Digest(self.hasher.clone().finalize().into())
+    }
+
+    fn cannot_read(&self) -> impl FnOnce(io::Error) -> Trouble + use<> {
+        Trouble::system(format_args!("cannot read {}", self.shown))
     }
 }
 
@@ -142,43 +130,46 @@ impl Input {
 /// Sends a file, once the receiver has told what it has of it. `is_complete` if that is a file that may not be replaced.
 pub(crate) async fn send(
     link: &mut Link,
-    source: Source,
+    mut source: Source,
     have: Have,
     is_complete: bool,
     progress: &mut Progress,
 ) -> Result<Transferred, Trouble> {
-    let size = source.size;
-    let (pieces, mut queue) = mpsc::channel(QUEUE);
-    let reading = tokio::task::spawn_blocking(move || source.read(have, is_complete, &pieces));
-
-    // Hashing what the receiver has may take its time.
-    let first = link.tend(async { Ok(queue.recv().await) }).await?;
-    let Some(Piece::Begin { offset }) = first else {
-        return Err(failed(joined(reading).await));
-    };
+    // Closed as soon as nobody waits here any more.
+    let (wanted, _waiting) = mpsc::channel::<()>(1);
+    let agreeing = link.tend_blocking(move || {
+        source.agree(have, || !wanted.is_closed())?;
+        Ok(source)
+    });
+    let source = agreeing.await?;
+    let (offset, size) = (source.total, source.size);
+    if is_complete && (offset != have.offset || size != Some(offset)) {
+        let text =
+            format!("the other end has another file in the place of {}; see --overwrite", source.shown);
+        return Err(Trouble::Refused(Code::Exists, text));
+    }
     link.enter(Stage::Data);
     progress.begin(offset, size);
     let sender = link.sender();
-    let end = link.tend(async {
-        let data = Control::Data { offset, size };
-        sender.send(data.to_text()).await.map_err(Trouble::Lost)?;
+    let sending = link.tend(async {
+        let say = async |control: Control| sender.send(control.to_text()).await.map_err(Trouble::Lost);
+        say(Control::Data { offset, size }).await?;
+        let mut reading = read(source);
         loop {
-            match queue.recv().await {
-                Some(Piece::Bytes(bytes)) => {
-                    let n = bytes.len() as u64;
-                    sender.send(bytes).await.map_err(Trouble::Lost)?;
-                    progress.advance(n);
-                }
-                Some(Piece::End { size, sha256 }) => {
-                    let end = Control::End { size, sha256 };
-                    sender.send(end.to_text()).await.map_err(Trouble::Lost)?;
-                    return Ok((size, sha256));
-                }
-                _ => return Err(failed(joined(reading).await)),
+            let (source, piece) = joined(reading).await?;
+            if piece.is_empty() {
+                let (size, sha256) = (source.total, source.sha256());
+                say(Control::End { size, sha256 }).await?;
+                return Ok((size, sha256));
             }
+            // The next one is read while this one is on its way.
+            reading = read(source);
+            let n = piece.len() as u64;
+            sender.send(piece).await.map_err(Trouble::Lost)?;
+            progress.advance(n);
         }
     });
-    let (size, sha256) = end.await?;
+    let (size, sha256) = sending.await?;
     match link.hear().await? {
         Heard::Control(Control::Done) => {}
         other => return Err(other.unexpected("done")),
@@ -187,7 +178,10 @@ pub(crate) async fn send(
     Ok(Transferred { size, sha256, offset })
 }
 
-/// Why reading ended early.
-fn failed(result: Result<(), Trouble>) -> Trouble {
-    result.err().unwrap_or_else(|| Trouble::Refused(Code::Io, "reading ended before the end".into()))
+/// Reads a piece in a thread. No thread is kept: transfers may be slow, and many.
+fn read(mut source: Source) -> JoinHandle<Result<(Source, Vec<u8>), Trouble>> {
+    tokio::task::spawn_blocking(move || {
+        let piece = source.read()?;
+        Ok((source, piece))
+    })
 }

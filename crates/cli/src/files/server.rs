@@ -21,7 +21,7 @@ use super::receive::{self, Asked, Rules, Target, Transferred};
 use super::send::{self, Source};
 use super::trouble::Trouble;
 use crate::exit::Failure;
-use crate::terminal;
+use crate::terminal::{self, Escaped};
 
 /// Entries of a list that may wait to be sent.
 const QUEUE: usize = 64;
@@ -130,35 +130,50 @@ impl Files {
             let result = match link.next().await {
                 Ok(Some(heard)) => self.request(link, client, heard).await,
                 Ok(None) | Err(Trouble::Lost(_)) => return,
-                Err(trouble) => Err(trouble),
-            };
-            if let Err(trouble) = result {
-                client.log(format_args!("failed: {trouble}"));
-                if !link.fail(&trouble).await {
-                    return;
+                Err(trouble) => {
+                    client.log(format_args!("failed: {trouble}"));
+                    Err(trouble)
                 }
+            };
+            if let Err(trouble) = result
+                && !link.fail(&trouble).await
+            {
+                return;
             }
         }
     }
 
+    /// Does what the client asks for, and says how it went.
     async fn request(&self, link: &mut Link, client: &Client, heard: Heard) -> Result<(), Trouble> {
         let begun = Instant::now();
         link.enter(Stage::Asked);
-        let (verb, name, transferred) = match heard {
+        let (verb, name, result) = match heard {
             Heard::Control(Control::Put { name, resume, overwrite }) => {
-                let transferred = self.put(link, client, &name, resume, overwrite).await?;
-                ("received", name, transferred)
+                let result = self.put(link, client, &name, resume, overwrite).await;
+                ("received", name, result.map(Some))
             }
             Heard::Control(Control::Get { name, have }) => {
-                let transferred = self.get(link, client, &name, have).await?;
-                ("sent", name, transferred)
+                let result = self.get(link, client, &name, have).await;
+                ("sent", name, result.map(Some))
             }
-            Heard::Control(Control::List) => return self.list(link, client).await,
-            other => return Err(other.unexpected("put, get or list")),
+            Heard::Control(Control::List) => {
+                ("listed", String::new(), self.list(link, client).await.map(|()| None))
+            }
+            other => ("done", String::new(), Err(other.unexpected("put, get or list"))),
         };
-        let what = progress::describe(&client.path(&name), &transferred, begun.elapsed());
-        client.log(format_args!("{verb} {what}"));
-        Ok(())
+        let path = if name.is_empty() { "the folder".to_owned() } else { client.path(&name) };
+        match result {
+            Ok(Some(transferred)) => {
+                let what = progress::describe(&path, &transferred, begun.elapsed());
+                client.log(format_args!("{verb} {what}"));
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(trouble) => {
+                client.log(format_args!("{path} was not {verb}: {trouble}"));
+                Err(trouble)
+            }
+        }
     }
 
     async fn put(
@@ -264,7 +279,8 @@ impl Client {
 
     /// Says on standard error what happened.
     fn log(&self, text: fmt::Arguments<'_>) {
-        terminal::note(&format_args!("{}: {text}", self.address));
+        // Names are the client's choice.
+        terminal::note(&format_args!("{}: {}", self.address, Escaped(&text.to_string())));
     }
 }
 

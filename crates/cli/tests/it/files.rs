@@ -389,7 +389,7 @@ fn a_full_disk_is_told_at_both_ends_and_what_arrived_is_kept() {
     let mut log = BufReader::new(server.process.0.stderr.take().unwrap()).lines();
     let ended = run(&["send", &server.url, &path], b"");
     check(&ended, 9, "cannot write a.bin: File too large");
-    let failure = log.find(|line| line.as_ref().unwrap().contains("failed")).unwrap().unwrap();
+    let failure = log.find(|line| line.as_ref().unwrap().contains("was not received")).unwrap().unwrap();
     assert!(failure.contains("cannot write a.bin: File too large"), "{failure}");
     assert_eq!(names(&served), [".a.bin.wsduo-part"]);
     let kept = fs::read(served.path(".a.bin.wsduo-part")).unwrap();
@@ -419,6 +419,17 @@ fn a_folder_that_may_not_be_written_to_is_told() {
         return;
     }
     check(&run(&["send", &server.url(""), &path], b""), 9, "ermission denied");
+}
+
+#[test]
+fn without_a_terminal_there_is_no_bar() {
+    let server = FileServer::start(&["--write"]);
+    let folder = Folder::new();
+    let path = folder.write_bytes("a.bin", noise(3_000_000));
+    let ended = run(&["send", &server.url(""), &path], b"");
+    check(&ended, 0, "sent a.bin, 2.86 MiB in ");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(!ended.stderr.contains('\r'), "{ended:?}");
 }
 
 #[cfg(unix)]
