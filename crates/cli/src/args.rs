@@ -17,7 +17,7 @@ Exit codes:
   6  the server answered with another HTTP status
   7  the peer broke the protocol or a limit
   8  the connection was lost, or closed with an error code
-  9  a check failed
+  9  a check failed, or the other end refused a file
   130, 143  ended by SIGINT, SIGTERM";
 
 const SEND_EXAMPLES: &str = "\

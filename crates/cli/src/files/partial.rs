@@ -144,9 +144,14 @@ pub(crate) fn exists(shown: &str) -> Trouble {
 
 fn rename_without_replacing(folder: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
     match rename_exclusively(folder, from, to) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) => {}
-        result => return result,
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) => {
+            rename_by_link(folder, from, to)
+        }
+        result => result,
     }
+}
+
+fn rename_by_link(folder: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
     match folder.hard_link(from, folder, to) {
         Ok(()) => folder.remove_file(from),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
@@ -172,4 +177,91 @@ fn rename_exclusively(folder: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn rename_exclusively(_: &Dir, _: &OsStr, _: &OsStr) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    const PARTIAL: &str = ".a.wsduo-part";
+
+    /// A folder of a test's own.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("wsduo-{}-{test}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn open(&self) -> Result<Partial, Trouble> {
+            let folder = Dir::open_ambient_dir(&self.0, cap_std::ambient_authority()).unwrap();
+            Partial::open(folder, OsStr::new("a"), "a")
+        }
+
+        fn content(&self, name: &str) -> Option<String> {
+            fs::read_to_string(self.0.join(name)).ok()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_file_that_came_meanwhile_is_not_replaced() {
+        let folder = Folder::new("meanwhile");
+        let partial = folder.open().unwrap();
+        partial.file().write_all(b"new").unwrap();
+        fs::write(folder.0.join("a"), "old").unwrap();
+        let trouble = partial.complete(Existing::Keep).unwrap_err();
+        assert!(matches!(trouble, Trouble::Refused(Code::Exists, _)), "{trouble}");
+        assert_eq!(folder.content("a").as_deref(), Some("old"));
+        // What arrived is kept, and may replace it if that is asked for.
+        let partial = folder.open().unwrap();
+        partial.complete(Existing::Replace).unwrap();
+        assert_eq!(folder.content("a").as_deref(), Some("new"));
+        assert_eq!(folder.content(PARTIAL), None);
+    }
+
+    #[test]
+    fn only_one_writes_and_an_empty_file_is_not_kept() {
+        let folder = Folder::new("one");
+        let partial = folder.open().unwrap();
+        let trouble = folder.open().unwrap_err();
+        assert!(matches!(trouble, Trouble::Refused(Code::Busy, _)), "{trouble}");
+        drop(partial);
+        assert_eq!(folder.content(PARTIAL), None);
+        assert!(folder.open().is_ok());
+    }
+
+    #[test]
+    fn a_complete_file_is_not_written_to_by_another_name() {
+        let folder = Folder::new("link");
+        fs::write(folder.0.join("complete"), "complete").unwrap();
+        fs::hard_link(folder.0.join("complete"), folder.0.join(PARTIAL)).unwrap();
+        let partial = folder.open().unwrap();
+        partial.file().write_all(b"x").unwrap();
+        assert_eq!(folder.content("complete").as_deref(), Some("complete"));
+        assert_eq!(folder.content(PARTIAL).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn without_an_exclusive_rename_a_link_does_the_same() {
+        let folder = Folder::new("fallback");
+        let dir = Dir::open_ambient_dir(&folder.0, cap_std::ambient_authority()).unwrap();
+        fs::write(folder.0.join("from"), "from").unwrap();
+        fs::write(folder.0.join("to"), "to").unwrap();
+        let error = rename_by_link(&dir, OsStr::new("from"), OsStr::new("to")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        rename_by_link(&dir, OsStr::new("from"), OsStr::new("new")).unwrap();
+        assert_eq!((folder.content("from"), folder.content("new").as_deref()), (None, Some("from")));
+    }
 }

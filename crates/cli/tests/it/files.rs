@@ -404,21 +404,25 @@ fn a_full_disk_is_told_at_both_ends_and_what_arrived_is_kept() {
     }
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
-fn a_folder_that_may_not_be_written_to_is_told() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let server = FileServer::start(&["--write"]);
+fn a_folder_that_may_not_be_written_to_is_told_at_both_ends() {
+    // Not even by root.
+    let mut command = command();
+    command.args(["serve", "files", "--threads", "1", "--write", "--dir", "/sys"]).stderr(Stdio::piped());
+    let mut server = Server::spawn(command);
+    let mut log = BufReader::new(server.process.0.stderr.take().unwrap()).lines();
     let folder = Folder::new();
     let path = folder.write("a", "a");
-    let read_only = |path: &str| fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
-    read_only(&server.folder.path(""));
-    if fs::write(server.folder.path("probe"), "").is_ok() {
-        println!("skipped: this user may write everywhere");
-        return;
-    }
-    check(&run(&["send", &server.url(""), &path], b""), 9, "ermission denied");
+    let ended = run(&["send", &server.url, &path], b"");
+    check(&ended, 9, "cannot write a: ");
+    assert!(ended.stderr.contains("denied") || ended.stderr.contains("Read-only"), "{ended:?}");
+    let failure = log.find(|line| line.as_ref().unwrap().contains("was not received")).unwrap().unwrap();
+    assert!(failure.contains("cannot write a: "), "{failure}");
+
+    let server = FileServer::start(&[]);
+    server.folder.write("a", "a");
+    check(&run(&["receive", &server.url("a"), "-o", "/sys/"], b""), 1, "cannot write a: ");
 }
 
 #[test]

@@ -293,3 +293,31 @@ fn a_list_cannot_lead_out_of_the_folder() {
         assert_eq!(fs::read_dir(to.path("in")).unwrap().count(), 0);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn slow_clients_do_not_stop_the_others() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    // As many as the runtime has threads for what blocks, and some.
+    const SLOW: usize = 530;
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let server = FileServer::start(&["--write"]);
+    let folder = Folder::new();
+    let path = folder.write("quick", "quick");
+    block_on(async {
+        let mut slow = Vec::new();
+        for number in 0..SLOW {
+            let mut socket = connect(&server, "").await;
+            say(&mut socket, json!({ "type": "put", "name": number.to_string() })).await;
+            assert_eq!(hear(&mut socket).await["type"], "ready");
+            say(&mut socket, json!({ "type": "data", "offset": 0 })).await;
+            socket.send(b"x".as_slice()).await.unwrap();
+            slow.push(socket);
+        }
+        check(&run(&["send", &server.url(""), &path], b""), 0, "checked");
+        drop(slow);
+    });
+}
