@@ -27,7 +27,7 @@ Examples:
   wsduo send ws://HOST:8080/ --resume video.mp4       goes on after an interruption
   tar cz . | wsduo send ws://HOST:8080/all.tgz -      standard input
 
-A file is complete at the other end, with its SHA-256 checked, or it does not appear there at all: until then it is kept
+A file is complete at the other end, with its SHA-256 checked, or it does not appear there at all: until then it is kept \
 under a temporary name, .NAME.wsduo-part. What the other end refuses is exit code 9.";
 
 const RECEIVE_EXAMPLES: &str = "\
@@ -36,14 +36,14 @@ Examples:
   wsduo receive ws://HOST:8080/photos/ -o photos --resume    all files of a folder that are not here yet
   wsduo receive ws://HOST:8080/all.tgz -o - | tar tz         to standard output
 
-A file is complete, with its SHA-256 checked, or it does not appear at all: until then it is kept under a temporary name,
-.NAME.wsduo-part. What the other end refuses, and what is here already, is exit code 9.";
+A file is complete, with its SHA-256 checked, or it does not appear at all: until then it is kept under a temporary \
+name, .NAME.wsduo-part. What the other end refuses, and what is here already, is exit code 9.";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
   wsduo serve echo --listen 127.0.0.1:8080
-  wsduo serve files --dir photos --listen 0.0.0.0:8080                            everybody can read
-  wsduo serve files --dir inbox --write-only --max-size 1G --listen 0.0.0.0:8080  everybody can write new files";
+  wsduo serve files --dir photos --listen 0.0.0.0:8080              everybody can read
+  wsduo serve files --dir inbox --write-only --listen 0.0.0.0:8080  everybody can add files";
 
 /// WebSockets at the terminal and in scripts.
 #[derive(Debug, Parser)]
