@@ -19,8 +19,33 @@ Exit codes:
   6  the server answered with another HTTP status
   7  the peer broke the protocol or a limit
   8  the connection was lost, or closed with an error code
-  9  a check failed
+  9  a check failed, or the other end refused a file
   130, 143  ended by SIGINT, SIGTERM";
+
+const SEND_EXAMPLES: &str = "\
+Examples:
+  wsduo send ws://HOST:8080/photos/ a.jpg b.jpg       into the folder photos
+  wsduo send ws://HOST:8080/photos/cat.jpg a.jpg      under another name
+  wsduo send ws://HOST:8080/ --resume video.mp4       goes on after an interruption
+  tar cz . | wsduo send ws://HOST:8080/all.tgz -      standard input
+
+A file is complete at the other end, with its SHA-256 checked, or it does not appear there at all: until then it is kept \
+under a temporary name, .NAME.wsduo-part. What the other end refuses is exit code 9.";
+
+const RECEIVE_EXAMPLES: &str = "\
+Examples:
+  wsduo receive ws://HOST:8080/photos/cat.jpg                one file, into this folder
+  wsduo receive ws://HOST:8080/photos/ -o photos --resume    all files of a folder that are not here yet
+  wsduo receive ws://HOST:8080/all.tgz -o - | tar tz         to standard output
+
+A file is complete, with its SHA-256 checked, or it does not appear at all: until then it is kept under a temporary \
+name, .NAME.wsduo-part. What the other end refuses, and what is here already, is exit code 9.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  wsduo serve echo --listen 127.0.0.1:8080
+  wsduo serve files --dir photos --listen 0.0.0.0:8080              everybody can read
+  wsduo serve files --dir inbox --write-only --listen 0.0.0.0:8080  everybody can add files";
 
 /// WebSockets at the terminal and in scripts.
 #[derive(Debug, Parser)]
@@ -30,7 +55,7 @@ Exit codes:
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo ping [OPTIONS] URL\n       wsduo serve [OPTIONS] [echo|broadcast]\n       wsduo demo",
+    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo ping [OPTIONS] URL\n       wsduo send [OPTIONS] URL FILE...\n       wsduo receive [OPTIONS] URL [-o DIR|FILE]\n       wsduo serve [OPTIONS] [echo|broadcast|files]\n       wsduo demo",
     after_help = EXIT_CODES
 )]
 pub(crate) struct Typed {
@@ -75,7 +100,14 @@ pub(crate) enum Command {
     /// Send pings and time the pongs, until Ctrl-C
     #[command(after_help = EXIT_CODES)]
     Ping(PingArgs),
+    /// Send files to `wsduo serve files --write`
+    #[command(after_help = format!("{SEND_EXAMPLES}\n\n{EXIT_CODES}"))]
+    Send(SendArgs),
+    /// Receive files from `wsduo serve files`
+    #[command(after_help = format!("{RECEIVE_EXAMPLES}\n\n{EXIT_CODES}"))]
+    Receive(ReceiveArgs),
     /// Serve WebSockets, until SIGINT or SIGTERM
+    #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeArgs),
     /// Serve and connect to oneself over TLS, and show what there is to know about the connection
     Demo,
@@ -189,6 +221,54 @@ pub(crate) struct ClientArgs {
     pub(crate) insecure: bool,
 }
 
+/// What `send` was given.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+
+    /// What to send; - is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+/// What `receive` was given.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReceiveArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+
+    /// Where to write: a folder, or another name for the one file; - is standard output
+    #[arg(short, long, value_name = "DIR|FILE", default_value = ".")]
+    pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
+}
+
+/// What `send` and `receive` have in common.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TransferArgs {
+    /// Go on where an interrupted transfer ended, and pass over files that are there already and the same
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Replace files that are there already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+
+    /// Print one JSON event a line: started, progress, finished, error
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Show nothing but failures
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
 /// What `ping` was given.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PingArgs {
@@ -244,9 +324,33 @@ pub(crate) struct ServeArgs {
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Let web pages of this origin connect, or of any with '*'; may be repeated [default: echo, which has no secrets, any;
-    /// broadcast only pages of the server's own host]
+    /// broadcast and files only pages of the server's own host]
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
+
+    /// files: the folder to serve, with all that is in it but hidden files. No link leads out of it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// files: clients can read files, and nothing else. The default
+    #[arg(long, requires = "dir", conflicts_with_all = ["write", "write_only"])]
+    pub(crate) read_only: bool,
+
+    /// files: clients can read files and write new ones
+    #[arg(long, requires = "dir", conflicts_with = "write_only")]
+    pub(crate) write: bool,
+
+    /// files: clients can write new files, and read none
+    #[arg(long, requires = "dir")]
+    pub(crate) write_only: bool,
+
+    /// files: clients that ask for it replace files that are there
+    #[arg(long, requires = "dir")]
+    pub(crate) overwrite: bool,
+
+    /// files: largest file that clients can write; K, M, G and T are powers of 1,024
+    #[arg(long, value_name = "BYTES", default_value = "16G", value_parser = size)]
+    pub(crate) max_size: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -255,6 +359,8 @@ pub(crate) enum ServeKind {
     Echo,
     /// Send every message to all other clients
     Broadcast,
+    /// Give and take files, for `wsduo receive` and `wsduo send`
+    Files,
 }
 
 /// A duration such as `500ms` or `1m 30s`; a bare number is seconds.
@@ -277,6 +383,22 @@ fn pin(text: &str) -> Result<[u8; 32], String> {
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
         "expected 64 hexadecimal digits, or sha256// and the same 32 bytes in base64".to_owned()
     })
+}
+
+/// A number of bytes such as `4096`, `16G` or `16GiB`.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim().to_ascii_uppercase().trim_end_matches("IB") {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err("write a number of bytes, or one with K, M, G or T behind it".into()),
+    };
+    let number: u64 = number.parse().map_err(|error: std::num::ParseIntError| error.to_string())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "that is too much".into())
 }
 
 #[cfg(test)]
@@ -338,6 +460,11 @@ mod tests {
             "serve --self-signed --tls-cert x --tls-key y",
             "serve --threads 0",
             "serve shout",
+            "send ws://a/",
+            "receive",
+            "serve files --write",
+            "serve files --dir x --read-only --write",
+            "serve files --dir x --max-size big",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
@@ -351,6 +478,17 @@ mod tests {
             ["", "0f", "sha256//", "sha256//Dw8=", &"0g".repeat(32), &"é".repeat(32), &"0f".repeat(33)]
         {
             assert!(pin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        assert_eq!(size("4096"), Ok(4096));
+        assert_eq!(size("1k"), Ok(1 << 10));
+        assert_eq!(size("3 MiB"), Ok(3 << 20));
+        assert_eq!(size("16G"), Ok(16 << 30));
+        for text in ["", "G", "-1", "1.5G", "1X", "99999999999T", "18446744073709551616"] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 

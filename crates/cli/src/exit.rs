@@ -22,12 +22,18 @@ pub(crate) enum Failure {
     TooLarge { len: usize, max: usize },
     /// What came is not what had to come.
     Check(String),
+    /// The peer does not keep to the subprotocol.
+    Protocol(String),
     /// Reading or writing on this side failed: what, and why.
     Io(&'static str, io::Error),
+    /// The same, of something with a name.
+    System(String, io::Error),
     /// Whoever read our output has stopped: nobody is left to tell.
     BrokenPipe,
     /// A signal, by its number.
     Signal(u8),
+    /// What has been told already.
+    Reported(Box<Failure>),
 }
 
 impl Failure {
@@ -41,12 +47,13 @@ impl Failure {
             },
             Self::NoPong => 4,
             Self::Open(error) => code_of(error.kind()),
-            Self::TooLarge { .. } => 7,
+            Self::TooLarge { .. } | Self::Protocol(_) => 7,
             Self::Closed(_) => 8,
             Self::Check(_) => 9,
-            Self::Io(..) => 1,
+            Self::Io(..) | Self::System(..) => 1,
             Self::BrokenPipe => 0,
             Self::Signal(number) => 128 + number,
+            Self::Reported(failure) => failure.code(),
         }
     }
 
@@ -67,7 +74,7 @@ impl Failure {
 
     /// Whether there is anything to say about it.
     pub(crate) fn is_quiet(&self) -> bool {
-        matches!(self, Self::BrokenPipe | Self::Signal(_))
+        matches!(self, Self::BrokenPipe | Self::Signal(_) | Self::Reported(_))
     }
 
     /// What the peer is told by our close frame.
@@ -115,7 +122,7 @@ impl From<io::Error> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::Check(text) => f.write_str(text),
+            Self::Usage(text) | Self::Check(text) | Self::Protocol(text) => f.write_str(text),
             Self::Connecting(error) | Self::Open(error) => {
                 write!(f, "{error}")?;
                 match error.refusal().map(|refusal| String::from_utf8_lossy(&refusal.body)) {
@@ -129,14 +136,16 @@ impl fmt::Display for Failure {
                 write!(f, "a message reaches {len} bytes; the limit is {max}, see --max-message")
             }
             Self::Io(what, error) => write!(f, "{what}: {error}"),
+            Self::System(what, error) => write!(f, "{what}: {error}"),
             Self::BrokenPipe => f.write_str("nobody reads the output"),
             Self::Signal(number) => write!(f, "ended by signal {number}"),
+            Self::Reported(failure) => write!(f, "{failure}"),
         }
     }
 }
 
 /// The beginning of a text that the peer chose, on one line and without control characters.
-fn beginning(text: &str) -> String {
+pub(crate) fn beginning(text: &str) -> String {
     const SHOWN: usize = 200;
     let end = text.char_indices().nth(SHOWN).map_or(text.len(), |(at, _)| at);
     let cut = if end < text.len() { "…" } else { "" };

@@ -10,6 +10,7 @@ use wsduo::{ClientTls, Credential, Identity, MessageWebSocketControl, Proxy, Req
 
 use crate::args::{ClientArgs, Command, ConnectArgs, PingArgs, ServeArgs, ServeKind, Typed};
 use crate::exit::Failure;
+use crate::files;
 
 /// How long a server's closing handshakes may take: a part of what it waits for them in all.
 const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,6 +21,7 @@ pub(crate) enum Plan {
     Connect(Box<Connect>),
     Ping(Box<Ping>),
     Serve(Box<Serve>),
+    Transfer(Box<files::Transfer>),
     Demo,
 }
 
@@ -92,6 +94,8 @@ pub(crate) enum Style {
 #[derive(Debug)]
 pub(crate) struct Serve {
     pub(crate) kind: ServeKind,
+    /// What files, if any.
+    pub(crate) files: Option<files::Plan>,
     pub(crate) listen: String,
     pub(crate) identity: Option<Identity>,
     pub(crate) requests: RequestControl,
@@ -122,6 +126,8 @@ pub(crate) fn plan(typed: Typed) -> Result<Plan, Failure> {
         }
         (Some(Command::Ping(args)), _) => Ok(Plan::Ping(Box::new(ping(args)?))),
         (Some(Command::Serve(args)), _) => Ok(Plan::Serve(Box::new(serve(args)?))),
+        (Some(Command::Send(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_send(args)?))),
+        (Some(Command::Receive(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_receive(args)?))),
         (Some(Command::Demo), _) => Ok(Plan::Demo),
         (None, None) => Err(Failure::Usage("no URL is given; see wsduo --help".into())),
     }
@@ -286,14 +292,22 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
     if default_origins && args.kind == ServeKind::Echo {
         requests = requests.allow_any_origin();
     }
-    let control =
+    let mut control =
         MessageWebSocketControl::new().max_message_size(args.max_message).close_timeout(SERVER_CLOSE_TIMEOUT);
+    let mut files = None;
+    if args.kind == ServeKind::Files {
+        files = Some(files::plan_serve(&args)?);
+        control = files::control(control).subprotocols([files::SUBPROTOCOL]);
+    } else if args.dir.is_some() {
+        return Err(Failure::Usage("--dir is for serve files".into()));
+    }
     Ok(Serve {
         kind: args.kind,
+        files,
         listen: args.listen,
         identity,
         requests,
-        same_origin_only: default_origins && args.kind == ServeKind::Broadcast,
+        same_origin_only: default_origins && args.kind != ServeKind::Echo,
         control,
         max_connections: args.max_connections,
         threads: args.threads,

@@ -15,8 +15,10 @@ use wsduo::{CloseCode, Incoming, Listener, MessageWebSocket, MessageWebSocketCon
 use self::broadcast::Hub;
 use crate::args::ServeKind;
 use crate::exit::Failure;
+use crate::files;
 use crate::plan::Serve;
 use crate::signals::Signals;
+use crate::terminal;
 
 /// How long clients are waited for in all once the server was told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,16 +38,28 @@ pub(crate) fn run(plan: Serve) -> Result<(), Failure> {
 #[derive(Debug)]
 struct Shared {
     control: MessageWebSocketControl,
-    /// Without one, messages are echoed.
-    hub: Option<Hub>,
+    what: What,
     /// Web pages are let in only if they know this server by a name of this machine.
     only_by_loopback_name: bool,
+}
+
+/// What is done for clients.
+#[derive(Debug)]
+enum What {
+    Echo,
+    Broadcast(Hub),
+    Files(files::Files),
 }
 
 async fn serve(plan: Serve) -> Result<(), Failure> {
     // Before anyone can know that we are there.
     let mut signals = Signals::new()?;
     raise_file_limit();
+    let what = match (&plan.files, plan.kind) {
+        (Some(files), _) => What::Files(files::Files::open(files)?),
+        (None, ServeKind::Broadcast) => What::Broadcast(Hub::default()),
+        (None, _) => What::Echo,
+    };
     let scheme = if plan.identity.is_some() { "wss" } else { "ws" };
     let mut builder =
         Listener::bind(plan.listen).requests(plan.requests).max_connections(plan.max_connections.get());
@@ -55,10 +69,13 @@ async fn serve(plan: Serve) -> Result<(), Failure> {
     let listener = builder.await.map_err(Failure::Connecting)?;
     let address = listener.local_address().map_err(Failure::Connecting)?;
     announce(scheme, address)?;
+    if let What::Files(files) = &what {
+        terminal::note(&files.describe());
+    }
 
     let shared = Arc::new(Shared {
         control: plan.control,
-        hub: (plan.kind == ServeKind::Broadcast).then(Hub::default),
+        what,
         only_by_loopback_name: plan.same_origin_only && address.ip().is_loopback(),
     });
     let (stop, stopping) = watch::channel(());
@@ -96,25 +113,33 @@ fn announce(scheme: &str, address: SocketAddr) -> Result<(), Failure> {
 /// One client, from its request to its end. How it ends is its own affair.
 async fn connection(incoming: Incoming, shared: Arc<Shared>, mut stopping: watch::Receiver<()>) {
     let opening = Box::pin(open(incoming, &shared));
-    let socket = tokio::select! {
-        socket = opening => socket,
+    let opened = tokio::select! {
+        opened = opening => opened,
         _ = stopping.changed() => None,
     };
-    let Some(socket) = socket else { return };
-    match &shared.hub {
-        None => echo(socket, stopping).await,
-        Some(hub) => hub.serve(socket, stopping).await,
+    let Some((socket, client)) = opened else { return };
+    match (&shared.what, client) {
+        (What::Files(files), Some(client)) => files.serve(socket, &client, stopping).await,
+        (What::Broadcast(hub), _) => hub.serve(socket, stopping).await,
+        _ => echo(socket, stopping).await,
     }
 }
 
-async fn open(incoming: Incoming, shared: &Shared) -> Option<MessageWebSocket> {
-    let request = incoming.request().await.ok()?;
+/// The socket, and for a server of files who is at its other end.
+async fn open(incoming: Incoming, shared: &Shared) -> Option<(MessageWebSocket, Option<files::Client>)> {
+    let mut request = incoming.request().await.ok()?;
     if shared.only_by_loopback_name && request.origin().is_some() && !is_loopback_name(request.host()) {
         // A page of a name that someone pointed at this machine (DNS rebinding) is of the same origin, and yet a stranger.
         let _ = request.refuse(StatusCode::FORBIDDEN).await;
         return None;
     }
-    request.accept_message(&shared.control).await.ok()
+    let mut client = None;
+    if let What::Files(files) = &shared.what {
+        let (admitted, its_client) = files.admit(request).await?;
+        (request, client) = (admitted, Some(its_client));
+    }
+    let socket = request.accept_message(&shared.control).await.ok()?;
+    Some((socket, client))
 }
 
 async fn echo(mut socket: MessageWebSocket, mut stopping: watch::Receiver<()>) {

@@ -11,7 +11,7 @@ use wsduo::{CloseCode, Message, MessageType};
 use crate::support::{Running, Server, block_on, command, peer, run};
 
 /// Bytes without a pattern, the same each time.
-fn noise(len: usize) -> Vec<u8> {
+pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
     let next = || {
         state ^= state << 13;

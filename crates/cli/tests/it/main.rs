@@ -4,6 +4,9 @@
 
 mod connect;
 mod exit_codes;
+mod files;
+mod files_interrupted;
+mod files_protocol;
 mod ping;
 mod proxies;
 mod reconnect;

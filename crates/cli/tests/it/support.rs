@@ -119,14 +119,13 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = command();
-        let child = command
-            .arg("serve")
-            .args(arguments)
-            .args(["--threads", "1"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        command.arg("serve").args(arguments).args(["--threads", "1"]);
+        Self::spawn(command)
+    }
+
+    /// Runs a command that is a server.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut process = Running(child);
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -192,9 +191,19 @@ impl Folder {
 
     /// Writes a file: its path.
     pub(crate) fn write(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
+        self.write_bytes(name, content)
+    }
+
+    /// Writes a file that is not text: its path.
+    pub(crate) fn write_bytes(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
         std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
+        path
+    }
+
+    /// The path of a file in it.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
     }
 }
 

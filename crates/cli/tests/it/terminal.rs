@@ -10,7 +10,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 use wsduo::CloseCode;
 
-use crate::support::{LIMIT, Running, Server, command, peer};
+use crate::connect::noise;
+use crate::support::{Folder, LIMIT, Running, Server, command, peer};
 
 /// The command on a terminal of its own.
 struct Terminal {
@@ -130,4 +131,26 @@ fn the_terminal_is_restored_when_the_peer_ends_the_session() {
     let mode = tcgetattr(&terminal.terminal).unwrap();
     assert!(mode.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON));
     assert_eq!(mode.local_modes, terminal.mode.local_modes);
+}
+
+#[test]
+fn a_transfer_shows_a_bar_and_names_cannot_drive_the_terminal() {
+    let folder = Folder::new();
+    let name = "a\u{202e}b.bin";
+    let path = folder.write_bytes(name, noise(3_000_000));
+    let served = Folder::new();
+    let server = Server::start(&["files", "--write", "--dir", &served.path("")]);
+    let mut terminal = Terminal::start(with(&["send", &server.url, &path]), false);
+    terminal.wait_for("SHA-256");
+    assert_eq!(terminal.process.wait(), Some(0));
+    for part in ["2.86 MiB", "/s ETA ", r"a\u{202e}b.bin", "sent a"] {
+        assert!(terminal.shown.contains(part), "{part:?} was expected on {:?}", terminal.shown);
+    }
+    assert!(!terminal.shown.contains('\u{202e}'), "{:?}", terminal.shown);
+
+    let mut terminal = Terminal::start(with(&["send", "--quiet", "--overwrite", &server.url, &path]), false);
+    assert_eq!(terminal.process.wait(), Some(9));
+    terminal.wait_for("exists already");
+    assert!(!terminal.shown.contains("ETA"), "{:?}", terminal.shown);
+    assert!(!terminal.shown.contains('\u{202e}'), "{:?}", terminal.shown);
 }
