@@ -187,6 +187,10 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "ADDR")]
     pub(crate) local_address: Option<std::net::IpAddr>,
 
+    /// Offer compression (permessage-deflate)
+    #[arg(long)]
+    pub(crate) compress: bool,
+
     /// Add a header to the request; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) header: Vec<String>,
@@ -314,6 +318,10 @@ pub(crate) struct ServeArgs {
     /// Largest message; whoever sends a larger one is closed with 1009
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub(crate) max_message: usize,
+
+    /// Compress where clients offer it (permessage-deflate); costs memory and time for each of them
+    #[arg(long)]
+    pub(crate) compress: bool,
 
     /// Most connections at once; further clients wait
     #[arg(long, value_name = "N", default_value = "10000")]

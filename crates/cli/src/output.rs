@@ -68,6 +68,7 @@ impl Output {
             "status": information.response().map(|response| response.status.as_u16()),
             "subprotocol": information.subprotocol(),
             "tls": tls,
+            "compression": information.compression().is_some(),
         }))
         .await?;
         self.flush().await

@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use wsduo::{ClientTls, Credential, Identity, MessageWebSocketControl, Proxy, RequestControl};
+use wsduo::{ClientTls, Compression, Credential, Identity, MessageWebSocketControl, Proxy, RequestControl};
 
 use crate::args::{ClientArgs, Command, ConnectArgs, PingArgs, ServeArgs, ServeKind, Typed};
 use crate::exit::Failure;
@@ -182,7 +182,8 @@ pub(crate) fn client_control(args: &ClientArgs) -> Result<MessageWebSocketContro
         // What we are slow to print, the peer is slow to send, and then to take. That is not a fault; a peer that is gone
         // is found out by a ping.
         .send_timeout(None)
-        .redirects(args.redirects);
+        .redirects(args.redirects)
+        .compression(args.compress.then(Compression::new));
     for (index, header) in args.header.iter().enumerate() {
         let Some((name, value)) = header.split_once(':') else {
             return Err(Failure::Usage(format!(
@@ -292,8 +293,10 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
     if default_origins && args.kind == ServeKind::Echo {
         requests = requests.allow_any_origin();
     }
-    let mut control =
-        MessageWebSocketControl::new().max_message_size(args.max_message).close_timeout(SERVER_CLOSE_TIMEOUT);
+    let mut control = MessageWebSocketControl::new()
+        .max_message_size(args.max_message)
+        .close_timeout(SERVER_CLOSE_TIMEOUT)
+        .compression(args.compress.then(Compression::new));
     let mut files = None;
     if args.kind == ServeKind::Files {
         files = Some(files::plan_serve(&args)?);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
-use wsduo::{CloseCode, Error, Message, MessageReceiver, MessageSender, MessageWebSocket, Transport};
+use wsduo::{CloseCode, Error, MessageReceiver, MessageSender, MessageWebSocket, PreparedMessage, Transport};
 
 /// What may wait in the queue of one client, in bytes. A larger message waits until the queue is empty.
 const QUEUE: usize = 1 << 20;
@@ -43,7 +43,7 @@ struct Queue {
 
 #[derive(Debug)]
 struct Queued {
-    message: Message,
+    message: PreparedMessage,
     /// Given back once the message is the socket's.
     room: OwnedSemaphorePermit,
 }
@@ -68,6 +68,8 @@ impl Hub {
 
     async fn receive(&self, id: u64, mut receiver: MessageReceiver<Transport>) -> Result<(), Error> {
         while let Some(message) = receiver.receive().await? {
+            // Compressed once for all, where that was agreed on.
+            let message = PreparedMessage::new(message);
             // One for all, or those who are stuck would be waited for one after the other.
             let deadline = Instant::now() + PATIENCE;
             for (other, queue) in self.others(id) {
@@ -105,8 +107,8 @@ impl Hub {
 
 impl Queue {
     /// Queues a message, if there is room before the deadline. Whether the client is still with us.
-    async fn push(&self, message: &Message, deadline: Instant) -> bool {
-        let size = u32::try_from((message.len() + KEPT).min(QUEUE)).unwrap_or(u32::MAX);
+    async fn push(&self, message: &PreparedMessage, deadline: Instant) -> bool {
+        let size = u32::try_from((message.as_bytes().len() + KEPT).min(QUEUE)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(size);
         let Ok(Ok(room)) = tokio::time::timeout_at(deadline, room).await else { return false };
         self.messages.send(Queued { message: message.clone(), room }).is_ok()
@@ -116,7 +118,7 @@ impl Queue {
 /// Writes what others queue, for as long as there is somebody to write to.
 async fn write(sender: &MessageSender<Transport>, mut queue: mpsc::UnboundedReceiver<Queued>) -> Infallible {
     while let Some(Queued { message, room }) = queue.recv().await {
-        let mut written = sender.feed(message).await;
+        let mut written = sender.feed(&message).await;
         drop(room);
         // What was queued together leaves together.
         if written.is_ok() && queue.is_empty() {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
+mod compress;
 mod connect;
 mod exit_codes;
 mod files;

@@ -163,7 +163,8 @@ async fn to_proxy(proxy: &ProxyServer, settings: &Settings, patience: Patience) 
         if proxy.scheme != Scheme::Https {
             return Ok(reached);
         }
-        let securing = settings.tls.connect(reached.transport, &proxy.host);
+        let tls = settings.tls.for_proxy();
+        let securing = tls.connect(reached.transport, &proxy.host);
         let transport = patience.within("TLS", securing).await?;
         Ok(Reached { transport, ..reached })
     };

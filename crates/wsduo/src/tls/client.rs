@@ -259,6 +259,17 @@ mod with_tls {
             Ok(self)
         }
 
+        /// What of the settings is for a proxy as well: whom to trust. The rest is between us and the server.
+        pub(crate) fn for_proxy(&self) -> Self {
+            let Settings { roots, only_these_roots, accept_any, min_version, .. } =
+                self.inner.settings.clone();
+            let is_default = roots.is_empty() && !only_these_roots && !accept_any;
+            if is_default && min_version == TlsVersion::default() {
+                return Self::default();
+            }
+            Self::with(Settings { roots, only_these_roots, accept_any, min_version, ..Settings::default() })
+        }
+
         pub(crate) fn invalid(&self) -> Option<&Error> {
             self.inner.settings.invalid.as_ref()
         }
@@ -422,6 +433,10 @@ mod without_tls {
     use crate::io::transport::Transport;
 
     impl ClientTls {
+        pub(crate) fn for_proxy(&self) -> Self {
+            self.clone()
+        }
+
         #[allow(clippy::unused_self)] // as with TLS
         pub(crate) fn invalid(&self) -> Option<&Error> {
             None
