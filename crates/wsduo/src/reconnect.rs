@@ -269,33 +269,12 @@ fn is_final(error: &Error) -> bool {
     const WORTH_A_TRY: [StatusCode; 3] =
         [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     match error.kind() {
-        ErrorKind::InvalidInput => true,
-        ErrorKind::Tls => is_about_a_certificate(error),
+        ErrorKind::InvalidInput | ErrorKind::CertificateRejected => true,
+        ErrorKind::Tls => !error.certificate_errors().is_empty(),
         _ => error.refusal().is_some_and(|refusal| {
             refusal.status.is_client_error() && !WORTH_A_TRY.contains(&refusal.status)
         }),
     }
-}
-
-#[cfg(feature = "__tls")]
-fn is_about_a_certificate(error: &Error) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return matches!(tls, rustls::Error::InvalidCertificate(_));
-        }
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = match inner {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    false
-}
-
-#[cfg(not(feature = "__tls"))]
-fn is_about_a_certificate(_: &Error) -> bool {
-    false
 }
 
 #[cfg(test)]

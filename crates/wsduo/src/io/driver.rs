@@ -7,7 +7,9 @@
 //! frames leave before the task waits for anything, and a burst of messages costs one read and one write.
 
 mod ahead;
+mod end;
 mod payload;
+mod ping;
 
 use std::future::Future;
 use std::io;
@@ -20,8 +22,7 @@ use std::time::Duration;
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use wsduo_proto::{
-    CloseCode, Closed, CommandError, Connection, Delivery, Event, MessageType, Outgoing, ProtocolError, Role,
-    TimedOut,
+    Closed, CommandError, Connection, Delivery, Event, MessageType, Outgoing, ProtocolError, TimedOut,
 };
 
 use ahead::Ahead;
@@ -30,18 +31,15 @@ use super::alarm::Alarm;
 use super::input::Input;
 use super::keys::Keys;
 use super::scratch;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::information::{CompressionInformation, Statistics};
-use crate::reconnect::{End, EndNote};
+use crate::reconnect::EndNote;
 
 /// Payloads of which at least this much is to come are read straight into the memory of their message.
 const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
 
 /// Most segments handed to one gathering write.
 const SEGMENTS: usize = 16;
-
-/// How many reads are made at once while what they bring is dropped.
-const DRAINED_AT_ONCE: usize = 16;
 
 /// An open connection on its transport.
 #[derive(Debug)]
@@ -496,86 +494,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         Poll::Ready(Err(failure))
     }
 
-    // Pings.
-
-    /// Queues a ping, unless one is under way.
-    pub(crate) fn queue_ping(&mut self) -> Result<Ping, Error> {
-        // Pings that were dropped must not pile up, nor keep their answers from being matched.
-        if self.latest_ping <= self.latest_pong.max(self.given_up_ping) || !self.connection.is_open() {
-            let result = self.connection.ping(Alarm::now(), &mut Keys);
-            self.latest_ping = result.map_err(|error| self.refused(error))?;
-        }
-        let end = self.connection.bytes_written() + self.connection.queued() as u64;
-        Ok(Ping { number: self.latest_ping, end })
-    }
-
-    /// Waits for the answer to that ping, or to a later one. Where many messages come before it, it waits for them to be
-    /// received if there is `another` who does that.
-    ///
-    /// `patience` is set once the ping is written, and ends the wait: a peer that goes on sending, and so is not silent,
-    /// may never answer.
-    pub(crate) fn poll_pong(
-        &mut self,
-        cx: &mut Context<'_>,
-        ping: Ping,
-        another: bool,
-        patience: &mut Alarm,
-    ) -> Poll<Result<Duration, Error>> {
-        let mut result = self.wait_for_pong(cx, ping.number, another);
-        if result.is_pending()
-            && let Some(timeout) = self.connection.config().receive_timeout
-            && self.connection.bytes_written() >= ping.end
-        {
-            if self.is_far_ahead() {
-                // The answer may have come: it is us who do not listen.
-                patience.set(None);
-            } else if !patience.is_set() {
-                patience.set(Alarm::now().checked_add(timeout));
-            }
-            if patience.poll(cx) {
-                self.given_up_ping = self.given_up_ping.max(ping.number);
-                let text = format!(
-                    "the peer did not answer a ping within {timeout:?}, the receive timeout, though it sends other things"
-                );
-                result = Poll::Ready(Err(Error::text(ErrorKind::TimedOut, text)));
-            }
-        }
-        self.sender_waits |= result.is_pending();
-        self.park();
-        result
-    }
-
-    fn wait_for_pong(
-        &mut self,
-        cx: &mut Context<'_>,
-        number: u64,
-        another: bool,
-    ) -> Poll<Result<Duration, Error>> {
-        loop {
-            if let (true, Some(time)) = (self.latest_pong >= number, self.round_trip_time) {
-                return Poll::Ready(Ok(time));
-            }
-            if self.phase != Phase::Open {
-                return Poll::Ready(Err(self.why_ended()));
-            }
-            if let Poll::Ready(Err(failure)) = self.poll_write(cx) {
-                return Poll::Ready(Err(failure));
-            }
-            let before = self.bytes_received;
-            self.read_ahead(cx);
-            if self.latest_pong >= number || self.phase != Phase::Open {
-                continue;
-            }
-            if self.is_far_ahead() && !another {
-                let text = "too many messages wait to be received before the pong can be; receive them first";
-                return Poll::Ready(Err(Error::text(ErrorKind::Busy, text)));
-            }
-            if self.bytes_received == before && !self.poll_clock(cx) {
-                return Poll::Pending;
-            }
-        }
-    }
-
     // Time.
 
     /// Looks at the clock if it is time to. Whether it did: then there may be something to write, or an end.
@@ -600,153 +518,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             self.done();
         }
     }
-
-    // The end.
-
-    /// The transport ended, or failed.
-    #[cold]
-    fn lost(&mut self, error: Option<io::Error>) {
-        let failure = self.write_failure.take().unwrap_or_else(|| match error {
-            Some(error) => Error::lost(error),
-            None => Error::ended_without_close(),
-        });
-        self.failure = Some(failure);
-        self.done();
-    }
-
-    fn done(&mut self) {
-        self.connection.receive_end();
-        if self.failure.is_none() && !self.is_clean() {
-            self.failure = self.write_failure.take();
-        }
-        if let (Some(note), Some(closed)) = (&self.end_note, self.connection.closed()) {
-            // The first end is the end.
-            let _ = note.set(End { at: tokio::time::Instant::now(), closed: closed.clone() });
-        }
-        self.alarm.set(None);
-        self.phase = Phase::Done;
-        self.changed = Changed { for_receiver: true, for_senders: true };
-    }
-
-    fn is_clean(&self) -> bool {
-        self.connection.closed().is_some_and(|closed| closed.clean)
-    }
-
-    /// Begins the closing handshake. Nothing more is received.
-    pub(crate) fn begin_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.connection.close(code, reason)?;
-        self.discard();
-        Ok(())
-    }
-
-    /// Begins the closing handshake, if none has begun, and sees it to its end. Data that arrives is dropped; what has
-    /// arrived before is kept for the receiver.
-    pub(crate) fn poll_close(
-        &mut self,
-        cx: &mut Context<'_>,
-        code: CloseCode,
-        reason: &str,
-    ) -> Poll<Result<Closed, Error>> {
-        if self.connection.is_open() && !self.discarding {
-            while self.phase == Phase::Open && self.keep_unread() {}
-        }
-        // The arguments are checked whatever the state.
-        self.connection.close(code, reason)?;
-        self.changed.for_receiver |= !self.discarding;
-        self.discarding = true;
-        self.only_sending = false;
-        let closing = self.poll_closing(cx);
-        self.park();
-        ready!(closing);
-        // Whatever was cut short was dropped on purpose.
-        self.mid_message = false;
-        Poll::Ready(match self.connection.closed() {
-            Some(closed) => Ok(closed.clone()),
-            None => Err(self.why_ended()),
-        })
-    }
-
-    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            self.drop_unread();
-            if self.phase != Phase::Open {
-                return self.poll_end(cx);
-            }
-            let _ = self.poll_write(cx);
-            match self.poll_read(cx) {
-                Poll::Ready(_) => {}
-                Poll::Pending if self.write_failure.is_some() => self.lost(None),
-                Poll::Pending if self.poll_clock(cx) => {}
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let progress = match self.phase {
-                Phase::Open | Phase::Done => return Poll::Ready(()),
-                Phase::Flushing => self.poll_write(cx).map(|written| {
-                    if written.is_err() {
-                        Phase::Done
-                    } else if self.is_clean() && self.connection.role() == Role::Client {
-                        Phase::AwaitingEnd
-                    } else {
-                        Phase::ShuttingDown
-                    }
-                }),
-                Phase::ShuttingDown => Pin::new(&mut self.transport)
-                    .poll_shutdown(cx)
-                    .map(|_| if self.is_clean() { Phase::Done } else { Phase::Draining }),
-                Phase::AwaitingEnd => self.poll_drain(cx).map(|()| Phase::ShuttingDown),
-                Phase::Draining => self.poll_drain(cx).map(|()| Phase::Done),
-            };
-            match progress {
-                Poll::Ready(Phase::Done) => self.done(),
-                Poll::Ready(phase) => self.phase = phase,
-                Poll::Pending => {
-                    if !self.poll_clock(cx) {
-                        return Poll::Pending;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads and drops what arrives until the transport ends.
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..DRAINED_AT_ONCE {
-            let dropped = self.input.unread().len();
-            self.input.consume(dropped);
-            match ready!(self.input.poll_fill(&mut self.transport, cx)) {
-                Ok(n) if n > 0 => {}
-                _ => return Poll::Ready(()),
-            }
-        }
-        // A peer that never stops must not keep the task from looking at the clock.
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// What the end is for a receiver: fine if clean, else its cause.
-    pub(crate) fn outcome(&self) -> Result<(), Error> {
-        match &self.failure {
-            Some(failure) => Err(failure.clone()),
-            None if self.is_clean() => Ok(()),
-            None => Err(Error::ended_without_close()),
-        }
-    }
-
-    /// Why nothing can be sent any more.
-    fn why_ended(&self) -> Error {
-        match (&self.failure, self.connection.closed()) {
-            (Some(failure), _) => failure.clone(),
-            (None, Some(closed)) => {
-                Error::text(ErrorKind::Closed, format!("nothing more can be sent: {closed}"))
-            }
-            (None, None) => CommandError::Closing.into(),
-        }
-    }
 }
 
 impl<T> Driver<T> {
@@ -769,6 +540,8 @@ fn skips(mid_message: &mut bool, skipping: &mut bool, is_complete: bool) -> bool
 mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use wsduo_proto::Role;
 
     use super::*;
 
