@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite};
 use wsduo_proto::handshake::DeflateAgreement;
@@ -59,8 +60,8 @@ macro_rules! common_settings {
         /// where to. 5 is a usual number where redirects are wanted.
         ///
         /// A redirect never leads from `wss` to `ws`. Where it leads to another host, port or scheme, the headers
-        /// `Authorization`, `Cookie` and `Proxy-Authorization`, headers whose value is marked as sensitive and the
-        /// [credential](Self::credential) stay behind, for the rest of the way.
+        /// `Authorization` and `Cookie`, headers whose value is marked as sensitive and the
+        /// [credential](Self::credential) stay behind, for the rest of the way, and of the settings of TLS all but whom to trust.
         #[must_use]
         pub fn redirects(self, max: u8) -> Self {
             self.set(|settings| settings.redirects = max)
@@ -452,6 +453,9 @@ impl MessageWebSocketControl {
     }
 }
 
+/// Headers whose values are marked as sensitive, so that they are neither shown nor sent to another server.
+const SECRET: [HeaderName; 2] = [AUTHORIZATION, COOKIE];
+
 /// Adds a header from whatever may become one.
 ///
 /// # Errors
@@ -462,7 +466,14 @@ pub(crate) fn append_header(
     value: impl TryInto<HeaderValue>,
 ) -> Result<(), Error> {
     let text = match (name.try_into(), value.try_into()) {
-        (Ok(name), Ok(value)) => {
+        (Ok(PROXY_AUTHORIZATION), Ok(_)) => {
+            "the header proxy-authorization would go to the server; use Proxy::credential for the proxy"
+                .into()
+        }
+        (Ok(name), Ok(mut value)) => {
+            if SECRET.contains(&name) {
+                value.set_sensitive(true);
+            }
             headers.append(name, value);
             return Ok(());
         }

@@ -154,7 +154,6 @@ impl Reconnect {
 impl fmt::Debug for Reconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reconnect")
-            .field("uri", &self.uri)
             .field("failures", &self.schedule.failures)
             .field("given_up", &self.schedule.given_up)
             .finish_non_exhaustive()

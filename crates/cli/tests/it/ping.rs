@@ -18,12 +18,12 @@ fn each_pong_is_a_line_and_the_end_a_summary() {
     let lines: Vec<&str> = ended.text().lines().collect();
     assert_eq!(lines.len(), 6, "{ended:?}");
     for (number, line) in (1..).zip(&lines[..3]) {
-        assert!(line.starts_with(&format!("pong from {address}: seq={number} time=0.")), "{line}");
+        assert!(line.starts_with(&format!("pong from {address}: seq={number} time=")), "{line}");
         assert!(line.ends_with(" ms"), "{line}");
     }
     assert_eq!(lines[3], format!("--- {address} ---"));
     assert_eq!(lines[4], "3 sent, 3 received, 0% lost");
-    assert!(lines[5].starts_with("min/avg/max/mdev = 0."), "{}", lines[5]);
+    assert!(lines[5].starts_with("min/avg/max/mdev = "), "{}", lines[5]);
 }
 
 #[test]

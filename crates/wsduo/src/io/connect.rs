@@ -15,7 +15,7 @@ use crate::connecting::Connecting;
 use crate::control::Settings;
 use crate::error::Error;
 use crate::information::{Agreed, Facts};
-use crate::tls;
+use crate::tls::ClientTls;
 
 /// An open connection, not yet a socket.
 pub(crate) struct Opened {
@@ -32,15 +32,16 @@ pub(crate) enum Answer {
     Refused(Box<Refusal>, Transport),
 }
 
-/// Connects with these headers, which may be others than those of the settings.
+/// Connects with these settings of TLS and these headers, which may be others than those of the settings.
 pub(crate) async fn connect(
     uri: &WebSocketUri,
     settings: &Settings,
+    tls: &ClientTls,
     headers: &HeaderMap,
     patience: Patience,
 ) -> Result<Answer, Error> {
     let reached = reach(uri, settings, patience).await?;
-    open(reached, uri, settings, headers, patience).await
+    open(reached, uri, settings, tls, headers, patience).await
 }
 
 /// A transport that leads to the server.
@@ -65,12 +66,13 @@ pub(crate) async fn open(
     reached: Reached,
     uri: &WebSocketUri,
     settings: &Settings,
+    tls: &ClientTls,
     headers: &HeaderMap,
     patience: Patience,
 ) -> Result<Answer, Error> {
     let Reached { transport, local_address, remote_address } = reached;
     let mut transport =
-        if uri.is_secure() { secure(transport, uri, settings, patience).await? } else { transport };
+        if uri.is_secure() { secure(transport, uri, settings, tls, patience).await? } else { transport };
     let offer = settings.compression.map(|compression| compression.negotiation().offer());
     let request =
         ClientRequest { uri, subprotocols: &settings.subprotocols, extensions: offer.as_deref(), headers };
@@ -97,7 +99,7 @@ pub(crate) async fn open(
         subprotocol: response.subprotocol.clone(),
         response: Some(response),
         uri: Some(uri.to_string()),
-        tls: tls::information(&transport),
+        tls: crate::tls::information(&transport),
     };
     let facts = Facts { local_address, remote_address, agreed: Some(Arc::new(agreed)) };
     Ok(Answer::Opened(Opened { transport, facts, compression, behind_handshake }))
@@ -108,12 +110,13 @@ async fn secure(
     transport: Transport,
     uri: &WebSocketUri,
     settings: &Settings,
+    tls: &ClientTls,
     patience: Patience,
 ) -> Result<Transport, Error> {
     let begun = Instant::now();
     let what = format!("TLS with {}", uri.host());
-    let transport = patience.within(&what, settings.tls.connect(transport, uri.host())).await?;
-    if let Some(information) = &tls::information(&transport) {
+    let transport = patience.within(&what, tls.connect(transport, uri.host())).await?;
+    if let Some(information) = &crate::tls::information(&transport) {
         let step = Connecting::TlsEstablished { information, took: begun.elapsed() };
         settings.dialling.observer.tell(&step);
     }

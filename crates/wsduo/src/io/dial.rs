@@ -167,7 +167,7 @@ where
     let mut tried = 0;
     let mut waiting = addresses.into_iter();
     let mut attempts: Vec<Attempt<'a, S>> = Vec::with_capacity(known);
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    let mut last = io::Error::from(io::ErrorKind::TimedOut);
     loop {
         if patience.left().is_zero() {
             waiting = Vec::new().into_iter();
@@ -200,6 +200,7 @@ where
     };
     let what = match tried {
         1 if known == 1 => format!("cannot connect to {place}"),
+        0 => format!("there was no time left to connect to {place}"),
         n if n < known => {
             format!(
                 "cannot connect to {place} by any of {n} addresses, with no time to try {} more, the last",

@@ -1,7 +1,7 @@
 //! From the URI asked for to the connection that opened: redirects and authentication around [`connect`].
 
-use http::header::{AUTHORIZATION, COOKIE, LOCATION, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
 use url::Url;
 use wsduo_proto::WebSocketUri;
 use wsduo_proto::handshake::{HandshakeError, Refusal};
@@ -12,9 +12,7 @@ use super::patience::Patience;
 use super::transport::{Reached, Transport};
 use crate::control::Settings;
 use crate::error::{Cause, Error, ErrorKind};
-
-/// Headers for the server of the URI asked for and nobody else.
-const SECRET: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
+use crate::tls::ClientTls;
 
 /// Opens a connection, by way of whatever the settings allow.
 pub(crate) async fn open(uri: WebSocketUri, settings: &Settings) -> Result<Opened, Error> {
@@ -22,6 +20,7 @@ pub(crate) async fn open(uri: WebSocketUri, settings: &Settings) -> Result<Opene
     let journey = Journey {
         settings,
         uri,
+        tls: settings.tls.clone(),
         headers: settings.headers.clone(),
         redirects_left: settings.redirects,
         may_answer: settings.credential.is_some(),
@@ -37,7 +36,7 @@ pub(crate) async fn open_over(
     settings: &Settings,
 ) -> Result<Opened, Error> {
     let patience = Patience::new(settings.connect_timeout, settings.total_timeout);
-    let end = match connect::open(reached, uri, settings, &settings.headers, patience).await? {
+    let end = match connect::open(reached, uri, settings, &settings.tls, &settings.headers, patience).await? {
         Answer::Opened(opened) => End::Opened(opened),
         Answer::Refused(refusal, transport) => End::Refused(refusal, transport, None),
     };
@@ -69,6 +68,8 @@ enum End {
 struct Journey<'a> {
     settings: &'a Settings,
     uri: WebSocketUri,
+    /// That of the settings; without what is between us and the server of the URI once that was left.
+    tls: ClientTls,
     /// Those of the settings, less what must not go to this server, and the answer to its challenge.
     headers: HeaderMap,
     redirects_left: u8,
@@ -81,7 +82,7 @@ struct Journey<'a> {
 impl Journey<'_> {
     async fn go(mut self, patience: Patience) -> Result<End, Error> {
         loop {
-            match connect::connect(&self.uri, self.settings, &self.headers, patience).await? {
+            match connect::connect(&self.uri, self.settings, &self.tls, &self.headers, patience).await? {
                 Answer::Opened(opened) => return Ok(End::Opened(opened)),
                 Answer::Refused(refusal, transport) => {
                     if let Err(why) = self.take_next_step(&refusal) {
@@ -146,10 +147,15 @@ impl Journey<'_> {
                 self.may_answer = true;
             }
         } else {
-            self.has_left = true;
-            for name in SECRET {
-                self.headers.remove(name);
+            #[cfg(unix)]
+            if self.settings.dialling.unix_socket.is_some() {
+                return Err(Some(
+                    "a redirect away from the server behind a Unix socket is not followed".into(),
+                ));
             }
+            self.has_left = true;
+            self.tls = self.settings.tls.for_others();
+            // As `append_header` marks them, and callers.
             let sensitive = self.headers.iter().filter(|(_, value)| value.is_sensitive());
             let sensitive: Vec<_> = sensitive.map(|(name, _)| name.clone()).collect();
             for name in sensitive {

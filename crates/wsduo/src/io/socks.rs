@@ -98,6 +98,10 @@ async fn log_in<T: AsyncRead + AsyncWrite + Unpin>(
         (NO_LOGIN, _) => Ok(()),
         (USER_AND_PASSWORD, Some(credential)) => {
             let mut request = vec![1];
+            if credential.password().is_empty() {
+                let text = "the proxy asks for a password, and there is none; RFC 1929 knows no empty one";
+                return Err(failed(text.into()));
+            }
             push_short(&mut request, "user name", credential.user())?;
             push_short(&mut request, "password", credential.password())?;
             send(transport, &request).await?;

@@ -43,7 +43,7 @@ async fn by_connect(
         let mut reached = to_proxy(proxy, settings, patience).await?;
         let begun = Instant::now();
         let asking = ask(&mut reached.transport, proxy, uri, &headers, settings);
-        let refusal = match patience.within(&format!("the answer of the proxy {proxy}"), asking).await? {
+        let mut refusal = match patience.within(&format!("the answer of the proxy {proxy}"), asking).await? {
             Answer::Open => {
                 tell_tunnelled(proxy, settings, begun);
                 return Ok(reached);
@@ -52,6 +52,8 @@ async fn by_connect(
         };
         let is_question = refusal.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && headers.is_empty();
         let Some(credential) = proxy.credential.as_ref().filter(|_| is_question) else {
+            // The status is told in any case, and as much of the body as there is time for.
+            handshake::refusal_body(&mut refusal, &mut reached.transport, patience.deadline()).await;
             return Err(no_tunnel(proxy, uri, HandshakeError::Refused(refusal)));
         };
         // On a new connection: many proxies end the old one, and what is left of its body need not be waited for.
@@ -93,10 +95,7 @@ async fn ask(
         match handshake.receive(&byte) {
             Ok(None) => {}
             Ok(Some(_)) => return Ok(Answer::Open),
-            Err(HandshakeError::Refused(mut refusal)) => {
-                handshake::refusal_body(&mut refusal, transport, None).await;
-                return Ok(Answer::Refused(refusal));
-            }
+            Err(HandshakeError::Refused(refusal)) => return Ok(Answer::Refused(refusal)),
             Err(error) => return Err(no_tunnel(proxy, uri, error)),
         }
     }
@@ -163,7 +162,7 @@ async fn to_proxy(proxy: &ProxyServer, settings: &Settings, patience: Patience) 
         if proxy.scheme != Scheme::Https {
             return Ok(reached);
         }
-        let tls = settings.tls.for_proxy();
+        let tls = settings.tls.for_others();
         let securing = tls.connect(reached.transport, &proxy.host);
         let transport = patience.within("TLS", securing).await?;
         Ok(Reached { transport, ..reached })

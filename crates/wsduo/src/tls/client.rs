@@ -259,8 +259,9 @@ mod with_tls {
             Ok(self)
         }
 
-        /// What of the settings is for a proxy as well: whom to trust. The rest is between us and the server.
-        pub(crate) fn for_proxy(&self) -> Self {
+        /// What of the settings is for others than the server as well, a proxy or where a redirect leads: whom to trust. The
+        /// rest is between us and the server.
+        pub(crate) fn for_others(&self) -> Self {
             let Settings { roots, only_these_roots, accept_any, min_version, .. } =
                 self.inner.settings.clone();
             let is_default = roots.is_empty() && !only_these_roots && !accept_any;
@@ -433,7 +434,7 @@ mod without_tls {
     use crate::io::transport::Transport;
 
     impl ClientTls {
-        pub(crate) fn for_proxy(&self) -> Self {
+        pub(crate) fn for_others(&self) -> Self {
             self.clone()
         }
 

@@ -483,9 +483,11 @@ async fn what_socks_cannot_say_is_told_before_it_is_said() {
     let uri = format!("ws://{long}/");
     let error = socks_fails("socks5h://p", &uri, &[(3, b"\x05\0")]).await;
     assert!(error.contains("the host name has 256 bytes; SOCKS 5 allows 255"), "{error}");
-    let proxy = format!("socks5h://{long}@p");
+    let proxy = format!("socks5h://{long}:secret@p");
     let error = socks_fails(&proxy, "ws://a/", &[(4, b"\x05\x02")]).await;
     assert!(error.contains("the user name has 256 bytes"), "{error}");
+    let error = socks_fails("socks5h://me@p", "ws://a/", &[(4, b"\x05\x02")]).await;
+    assert!(error.contains("the proxy asks for a password, and there is none"), "{error}");
     let error = socks_fails("socks4a://a%00b@p", "ws://a/", &[]).await;
     assert!(error.contains("the user name has a zero byte"), "{error}");
     for proxy in ["socks4://p", "socks4a://p"] {

@@ -1,8 +1,12 @@
 //! Redirects: not followed unless asked for, bounded, and with no secret taken elsewhere.
 
-use http::HeaderValue;
-use wsduo::{Credential, Error, ErrorKind, MessageWebSocketControl};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use rcgen::CertificateParams;
+use wsduo::{
+    CertificateError, ClientTls, Credential, Error, ErrorKind, Listener, MessageWebSocketControl, ServerTls,
+};
 
+use crate::authority::Authority;
 use crate::http_server::{HttpServer, OPEN, header, redirect, refusal};
 use crate::support::control;
 
@@ -20,7 +24,6 @@ fn secretive() -> MessageWebSocketControl {
     control()
         .header("authorization", "Bearer sesame")
         .header("cookie", "session=sesame")
-        .header("proxy-authorization", "Basic sesame")
         .header("x-key", key)
         .header("x-harmless", "yes")
         .credential(Credential::new("ada", "sesame"))
@@ -112,6 +115,20 @@ async fn secrets_stay_with_the_server_they_are_for() {
     }
 }
 
+#[test]
+fn secrets_are_not_shown() {
+    let shown = format!("{:?}", secretive());
+    assert!(!shown.contains("sesame") && shown.contains("x-harmless"), "{shown}");
+}
+
+#[tokio::test]
+async fn what_is_for_a_proxy_is_not_sent_to_the_server() {
+    let error =
+        control().header("proxy-authorization", "Basic x").connect("ws://a.invalid/").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("use Proxy::credential"), "{error}");
+}
+
 #[tokio::test]
 async fn secrets_do_not_go_to_another_host() {
     // Another port is another server, and so is the same server by another name.
@@ -125,6 +142,65 @@ async fn secrets_do_not_go_to_another_host() {
         assert!(!head.contains("sesame"), "{head}");
         assert_eq!(header(head, "x-harmless"), Some("yes"));
     }
+}
+
+/// What of the settings of TLS is meant for one server: who we are, and what its certificate may lack.
+#[tokio::test]
+async fn another_host_sees_no_client_certificate_and_is_forgiven_nothing() {
+    let authority = Authority::new("Root");
+    let server_for = |name: &str| {
+        let named = CertificateParams::new([name.to_owned()]).unwrap();
+        let tls = ServerTls::new(authority.issue(&named));
+        Listener::bind("127.0.0.1:0").tls(tls.request_client_certificate(authority.pem()).unwrap())
+    };
+    let trusting = ClientTls::new().add_roots(authority.pem()).unwrap().only_added_roots();
+    let me = authority.issue(&CertificateParams::new(["me".to_owned()]).unwrap());
+    let control = control().redirects(1).tls(trusting.identity(me).ignore([CertificateError::InvalidName]));
+    for (name, is_good) in [("127.0.0.1", true), ("elsewhere.example", false)] {
+        let (first, other) =
+            (server_for("elsewhere.example").await.unwrap(), server_for(name).await.unwrap());
+        let location = format!("wss://127.0.0.1:{}/", other.local_address().unwrap().port());
+        let url = format!("wss://127.0.0.1:{}/", first.local_address().unwrap().port());
+        let serving = async {
+            let request = first.accept().await.request().await?;
+            assert_eq!(request.tls().unwrap().certificates.len(), 1, "the first server sees who we are");
+            let mut headers = HeaderMap::new();
+            headers.insert("location", location.parse().unwrap());
+            request.refuse_with(StatusCode::FOUND, &headers, "").await?;
+            let request = other.accept().await.request().await?;
+            assert!(request.tls().unwrap().certificates.is_empty(), "the other one does not");
+            request.accept_message(&MessageWebSocketControl::new()).await
+        };
+        let (connected, served) = tokio::join!(control.connect(&url), serving);
+        match is_good {
+            true => {
+                connected.unwrap();
+                served.unwrap();
+            }
+            false => assert_eq!(connected.unwrap_err().certificate_errors(), [CertificateError::InvalidName]),
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_redirect_away_from_a_unix_socket_is_not_followed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let folder = std::env::temp_dir().join(format!("wsduo-redirect-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let serving = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 4096];
+        assert!(stream.read(&mut head).await.unwrap() > 0);
+        stream.write_all(redirect("ws://elsewhere.example/").as_bytes()).await.unwrap();
+        stream
+    };
+    let control = control().redirects(1).unix_socket(&path);
+    let (connected, _stream) = tokio::join!(control.connect("ws://server.example/"), serving);
+    std::fs::remove_dir_all(&folder).unwrap();
+    refused(&connected.unwrap_err(), 302, "away from the server behind a Unix socket");
 }
 
 #[tokio::test]
