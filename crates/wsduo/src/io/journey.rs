@@ -75,13 +75,13 @@ struct Why {
 
 impl Why {
     /// A challenge was not answered: the status says what happened.
-    fn unanswered(text: impl Into<String>) -> Option<Self> {
-        Some(Self { text: text.into(), failure: None })
+    fn unanswered(text: impl Into<String>) -> Self {
+        Self { text: text.into(), failure: None }
     }
 
     /// A redirect was not followed.
-    fn not_followed(text: impl Into<String>) -> Option<Self> {
-        Some(Self { text: text.into(), failure: Some(Failure::RedirectFailed) })
+    fn not_followed(text: impl Into<String>) -> Self {
+        Self { text: text.into(), failure: Some(Failure::RedirectFailed) }
     }
 }
 
@@ -131,13 +131,15 @@ impl Journey<'_> {
     fn answer_challenge(&mut self, refusal: &Refusal) -> Result<(), Option<Why>> {
         let Some(credential) = &self.settings.credential else { return Err(None) };
         if self.has_left {
-            return Err(Why::unanswered("a redirect led here, and the credential is for another server"));
+            return Err(Some(Why::unanswered(
+                "a redirect led here, and the credential is for another server",
+            )));
         }
         if !self.may_answer {
-            return Err(Why::unanswered("the credential was not accepted"));
+            return Err(Some(Why::unanswered("the credential was not accepted")));
         }
         let answer = credential.answer(&refusal.headers, &WWW_AUTHENTICATE, "GET", self.uri.resource_name());
-        let answer = answer.map_err(|error| Why::unanswered(error.to_string()))?;
+        let answer = answer.map_err(|error| Some(Why::unanswered(error.to_string())))?;
         self.headers.insert(AUTHORIZATION, answer);
         self.may_answer = false;
         Ok(())
@@ -149,11 +151,12 @@ impl Journey<'_> {
         }
         let Some(left) = self.redirects_left.checked_sub(1) else {
             let text = format!("{} redirects were followed, the limit", self.settings.redirects);
-            return Err(Why::not_followed(text));
+            return Err(Some(Why::not_followed(text)));
         };
         let location = refusal.headers.get(LOCATION);
-        let location = location.ok_or_else(|| Why::not_followed("the redirect does not say where to"))?;
-        let next = resolve(&self.uri, location.as_bytes()).map_err(Why::not_followed)?;
+        let location =
+            location.ok_or_else(|| Some(Why::not_followed("the redirect does not say where to")))?;
+        let next = resolve(&self.uri, location.as_bytes()).map_err(|why| Some(Why::not_followed(why)))?;
         if self.uri.is_secure() && !next.is_secure() {
             let text = "a redirect from wss to ws is not followed".into();
             return Err(Some(Why { text, failure: Some(Failure::ToInsecure) }));
