@@ -81,8 +81,13 @@ pub(crate) enum Cause {
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
     /// A refusal, and why the way did not go on behind it.
-    #[error("{0}; {1}")]
-    Refused(Box<Refusal>, String),
+    #[error("{refusal}; {why}")]
+    Refused {
+        refusal: Box<Refusal>,
+        why: String,
+        /// What that is for Windows, where it is not the status.
+        failure: Option<Failure>,
+    },
     #[error("{0}")]
     Text(String),
     /// The peer ended the transport without a word.
@@ -168,7 +173,7 @@ impl Error {
         match &self.0.cause {
             Cause::Handshake(HandshakeError::Refused(refusal))
             | Cause::Tunnel(_, HandshakeError::Refused(refusal))
-            | Cause::Refused(refusal, _) => Some(refusal),
+            | Cause::Refused { refusal, .. } => Some(refusal),
             _ => None,
         }
     }
@@ -197,13 +202,14 @@ impl Error {
         }
     }
 
-    /// All that is wrong with the certificate of the server, if that is what failed, the worst first.
+    /// All that is wrong with the certificate of the server, if that is what failed, the worst first. Where the kind is
+    /// [`Proxy`](ErrorKind::Proxy), it is the certificate of the proxy.
     ///
     /// What was to be ignored is among it. Empty if another thing failed.
     pub fn certificate_errors(&self) -> &[CertificateError] {
         match &self.0.cause {
             Cause::Certificate(bad) => &bad.errors,
-            _ => &[],
+            _ => self.behind().map_or(&[], Self::certificate_errors),
         }
     }
 
@@ -215,6 +221,14 @@ impl Error {
     /// The number that Windows would give it, for those who port programs from there.
     pub fn hresult(&self) -> HResult {
         self.failure().in_windows().1
+    }
+
+    /// The error of ours that this one tells of, such as what happened on the way to a proxy.
+    fn behind(&self) -> Option<&Self> {
+        match &self.0.cause {
+            Cause::Told(_, error) => error.downcast_ref(),
+            _ => None,
+        }
     }
 
     fn failure(&self) -> Failure {
@@ -237,14 +251,18 @@ impl Error {
             (
                 Cause::Handshake(HandshakeError::Refused(refusal))
                 | Cause::Tunnel(_, HandshakeError::Refused(refusal))
-                | Cause::Refused(refusal, _),
+                | Cause::Refused { refusal, failure: None, .. },
                 _,
             ) => Failure::Http(refusal.status.as_u16()),
+            (Cause::Refused { failure: Some(failure), .. }, _) => *failure,
+            (Cause::Tunnel(..), _) => Failure::InvalidResponse,
             (Cause::Certificate(bad), _) => bad.decisive.map_or(Failure::Rejected, Failure::from),
             (Cause::Ended(_), _) => Failure::Aborted,
-            (Cause::Io { error, .. }, ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Lost) => {
-                of_io(error.kind()).unwrap_or(by_kind)
-            }
+            (
+                Cause::Io { error, .. },
+                ErrorKind::Connect | ErrorKind::Proxy | ErrorKind::Tls | ErrorKind::Lost,
+            ) => of_io(error.kind()).unwrap_or(by_kind),
+            (Cause::Told(..), _) => self.behind().map_or(by_kind, Self::failure),
             #[cfg(feature = "__tls")]
             (Cause::Source(_, error), ErrorKind::Tls) if crate::tls::wants_certificate(&**error) => {
                 Failure::ClientCertificateNeeded

@@ -28,6 +28,9 @@ const FOR_EVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 /// 408, 425 and 429, a certificate that is not accepted, and after the server closed with
 /// [`POLICY_VIOLATION`](CloseCode::POLICY_VIOLATION) (1008).
 ///
+/// A name that cannot be resolved and a port where nobody listens are tried again, for ever by default: the network of a machine
+/// that wakes up looks just so. [`max_attempts`](Self::max_attempts) bounds it.
+///
 /// For a stream of bytes, turn the socket into one: [`MessageWebSocket::into_stream`].
 ///
 /// # What is lost
@@ -269,7 +272,7 @@ fn is_final(error: &Error) -> bool {
         [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::CertificateRejected => true,
-        ErrorKind::Tls => !error.certificate_errors().is_empty(),
+        _ if !error.certificate_errors().is_empty() => true,
         _ => error.refusal().is_some_and(|refusal| {
             refusal.status.is_client_error() && !WORTH_A_TRY.contains(&refusal.status)
         }),

@@ -184,6 +184,11 @@ pub(crate) enum Failure {
     /// Whoever drops a future is told nothing, so no [`Error`](crate::Error) has this; the number is known all the same.
     #[allow(dead_code)]
     Cancelled,
+    /// A redirect from ws to wss is followed wherever redirects are, so no error has this.
+    #[allow(dead_code)]
+    ToSecure,
+    ToInsecure,
+    RedirectFailed,
     NameMismatch,
     OutOfDate,
     Revoked,
@@ -210,7 +215,7 @@ pub(crate) enum Failure {
 const HTTP: u32 = 0x8019_0000;
 
 /// What Windows calls each failure. A number that stands here twice means what its first row says.
-const TABLE: [(Failure, Status, u32); 26] = [
+const TABLE: [(Failure, Status, u32); 29] = [
     (Failure::NameNotResolved, Status::HostNameNotResolved, 0x8007_2EE7),
     (Failure::CannotConnect, Status::CannotConnect, 0x8007_2EFD),
     (Failure::Unreachable, Status::ServerUnreachable, 0x8007_2F84),
@@ -219,6 +224,9 @@ const TABLE: [(Failure, Status, u32); 26] = [
     (Failure::Aborted, Status::ConnectionAborted, 0x8007_2EFE),
     (Failure::Reset, Status::ConnectionReset, 0x8007_2EFF),
     (Failure::Cancelled, Status::OperationCanceled, 0x8000_4004),
+    (Failure::ToSecure, Status::HttpToHttpsOnRedirection, 0x8007_2F07),
+    (Failure::ToInsecure, Status::HttpsToHttpOnRedirection, 0x8007_2F08),
+    (Failure::RedirectFailed, Status::RedirectFailed, 0x8007_2F7C),
     (Failure::NameMismatch, Status::CertificateCommonNameIsIncorrect, 0x8007_2F06),
     (Failure::OutOfDate, Status::CertificateExpired, 0x8007_2F05),
     (Failure::Revoked, Status::CertificateRevoked, 0x8007_2F8A),

@@ -99,9 +99,10 @@ pub(crate) async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
     let answer = async {
         transport.write_all(response).await?;
         transport.shutdown().await?;
-        // Unread input would make the system reset the connection, and the answer would be lost.
+        // Unread input would make the system reset the connection, and the answer would be lost. How the client leaves is
+        // its own affair.
         let mut dropped = [0; 1024];
-        while transport.read(&mut dropped).await? > 0 {}
+        while matches!(transport.read(&mut dropped).await, Ok(n) if n > 0) {}
         Ok(())
     };
     match tokio::time::timeout(LINGER, answer).await {

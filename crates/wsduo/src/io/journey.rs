@@ -12,6 +12,7 @@ use super::patience::Patience;
 use super::transport::{Reached, Transport};
 use crate::control::Settings;
 use crate::error::{Cause, Error, ErrorKind};
+use crate::status::Failure;
 use crate::tls::ClientTls;
 
 /// Opens a connection, by way of whatever the settings allow.
@@ -52,7 +53,7 @@ async fn arrive(end: End, patience: Patience) -> Result<Opened, Error> {
     handshake::refusal_body(&mut refusal, &mut transport, patience.deadline()).await;
     let cause = match why {
         None => Cause::Handshake(HandshakeError::Refused(refusal)),
-        Some(why) => Cause::Refused(refusal, why),
+        Some(Why { text, failure }) => Cause::Refused { refusal, why: text, failure },
     };
     Err(Error::new(ErrorKind::Refused, cause))
 }
@@ -61,7 +62,26 @@ async fn arrive(end: End, patience: Patience) -> Result<Opened, Error> {
 enum End {
     Opened(Opened),
     /// With the reason why it did not go on from there, if there is one beside the status.
-    Refused(Box<Refusal>, Transport, Option<String>),
+    Refused(Box<Refusal>, Transport, Option<Why>),
+}
+
+/// Why a journey did not go on.
+struct Why {
+    text: String,
+    /// What that is for Windows, where it is not the status.
+    failure: Option<Failure>,
+}
+
+impl Why {
+    /// A challenge was not answered: the status says what happened.
+    fn unanswered(text: impl Into<String>) -> Self {
+        Self { text: text.into(), failure: None }
+    }
+
+    /// A redirect was not followed.
+    fn not_followed(text: impl Into<String>) -> Self {
+        Self { text: text.into(), failure: Some(Failure::RedirectFailed) }
+    }
 }
 
 /// Where we are on the way.
@@ -97,7 +117,7 @@ impl Journey<'_> {
     ///
     /// # Errors
     /// Nowhere, with the reason if there is one beside the status.
-    fn take_next_step(&mut self, refusal: &Refusal) -> Result<(), Option<String>> {
+    fn take_next_step(&mut self, refusal: &Refusal) -> Result<(), Option<Why>> {
         match refusal.status {
             StatusCode::UNAUTHORIZED => self.answer_challenge(refusal),
             StatusCode::MOVED_PERMANENTLY
@@ -109,33 +129,38 @@ impl Journey<'_> {
         }
     }
 
-    fn answer_challenge(&mut self, refusal: &Refusal) -> Result<(), Option<String>> {
+    fn answer_challenge(&mut self, refusal: &Refusal) -> Result<(), Option<Why>> {
         let Some(credential) = &self.settings.credential else { return Err(None) };
         if self.has_left {
-            return Err(Some("a redirect led here, and the credential is for another server".into()));
+            return Err(Some(Why::unanswered(
+                "a redirect led here, and the credential is for another server",
+            )));
         }
         if !self.may_answer {
-            return Err(Some("the credential was not accepted".into()));
+            return Err(Some(Why::unanswered("the credential was not accepted")));
         }
         let answer = credential.answer(&refusal.headers, &WWW_AUTHENTICATE, "GET", self.uri.resource_name());
-        let answer = answer.map_err(|error| Some(error.to_string()))?;
+        let answer = answer.map_err(|error| Some(Why::unanswered(error.to_string())))?;
         self.headers.insert(AUTHORIZATION, answer);
         self.may_answer = false;
         Ok(())
     }
 
-    fn follow(&mut self, refusal: &Refusal) -> Result<(), Option<String>> {
+    fn follow(&mut self, refusal: &Refusal) -> Result<(), Option<Why>> {
         if self.settings.redirects == 0 {
             return Err(None);
         }
         let Some(left) = self.redirects_left.checked_sub(1) else {
-            return Err(Some(format!("{} redirects were followed, the limit", self.settings.redirects)));
+            let text = format!("{} redirects were followed, the limit", self.settings.redirects);
+            return Err(Some(Why::not_followed(text)));
         };
         let location = refusal.headers.get(LOCATION);
-        let location = location.ok_or_else(|| "the redirect does not say where to".to_owned())?;
-        let next = resolve(&self.uri, location.as_bytes())?;
+        let location =
+            location.ok_or_else(|| Some(Why::not_followed("the redirect does not say where to")))?;
+        let next = resolve(&self.uri, location.as_bytes()).map_err(|why| Some(Why::not_followed(why)))?;
         if self.uri.is_secure() && !next.is_secure() {
-            return Err(Some("a redirect from wss to ws is not followed".into()));
+            let text = "a redirect from wss to ws is not followed".into();
+            return Err(Some(Why { text, failure: Some(Failure::ToInsecure) }));
         }
         if !self.has_left && origin(&next) == origin(&self.uri) {
             // Another resource may ask for another answer, or for none.
@@ -149,9 +174,8 @@ impl Journey<'_> {
         } else {
             #[cfg(unix)]
             if self.settings.dialling.unix_socket.is_some() {
-                return Err(Some(
-                    "a redirect away from the server behind a Unix socket is not followed".into(),
-                ));
+                let text = "a redirect away from the server behind a Unix socket is not followed";
+                return Err(Some(Why::not_followed(text)));
             }
             self.has_left = true;
             self.tls = self.settings.tls.for_others();

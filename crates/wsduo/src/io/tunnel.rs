@@ -58,11 +58,13 @@ async fn by_connect(
         };
         // On a new connection: many proxies end the old one, and what is left of its body need not be waited for.
         let target = TunnelHandshake::target(uri);
-        let answer =
-            credential.answer(&refusal.headers, &header::PROXY_AUTHENTICATE, "CONNECT", &target).map_err(
-                |error| Error::source(ErrorKind::Proxy, format!("cannot log in at the proxy {proxy}"), error),
-            )?;
-        headers.insert(header::PROXY_AUTHORIZATION, answer);
+        match credential.answer(&refusal.headers, &header::PROXY_AUTHENTICATE, "CONNECT", &target) {
+            Ok(answer) => headers.insert(header::PROXY_AUTHORIZATION, answer),
+            Err(error) => {
+                let why = format!("cannot log in at the proxy {proxy}: {error}");
+                return Err(Error::new(ErrorKind::Proxy, Cause::Refused { refusal, why, failure: None }));
+            }
+        };
     }
 }
 
@@ -90,7 +92,7 @@ async fn ask(
         let mut byte = [0];
         if transport.read(&mut byte).await.map_err(lost)? == 0 {
             let text = format!("the proxy {proxy} ended the connection before it had answered");
-            return Err(Error::text(ErrorKind::Proxy, text));
+            return Err(Error::ended(ErrorKind::Proxy, text));
         }
         match handshake.receive(&byte) {
             Ok(None) => {}
