@@ -110,6 +110,8 @@ pub(crate) struct BadCertificate {
     pub(crate) errors: Vec<CertificateError>,
     /// Of those the first that was not to be ignored; `None` if it was rejected for another reason.
     pub(crate) decisive: Option<CertificateError>,
+    /// What the server showed, in DER form, its own first.
+    pub(crate) certificates: Vec<Vec<u8>>,
 }
 
 impl Error {
@@ -203,6 +205,16 @@ impl Error {
     pub fn certificate_errors(&self) -> &[CertificateError] {
         match &self.0.cause {
             Cause::Certificate(bad) => &bad.errors,
+            _ => &[],
+        }
+    }
+
+    /// The certificates that the server showed, in DER form, its own first, if they are what failed.
+    ///
+    /// Nothing vouches for them: they are to be shown to people, not to be relied on. Empty if another thing failed.
+    pub fn certificates(&self) -> &[Vec<u8>] {
+        match &self.0.cause {
+            Cause::Certificate(bad) => &bad.certificates,
             _ => &[],
         }
     }
