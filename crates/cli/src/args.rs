@@ -55,7 +55,7 @@ Examples:
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo ping [OPTIONS] URL\n       wsduo send [OPTIONS] URL FILE...\n       wsduo receive [OPTIONS] URL [-o DIR|FILE]\n       wsduo serve [OPTIONS] [echo|broadcast|files]\n       wsduo demo",
+    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo ping [OPTIONS] URL\n       wsduo doctor [OPTIONS] URL\n       wsduo send [OPTIONS] URL FILE...\n       wsduo receive [OPTIONS] URL [-o DIR|FILE]\n       wsduo serve [OPTIONS] [echo|broadcast|files]\n       wsduo demo",
     after_help = EXIT_CODES
 )]
 pub(crate) struct Typed {
@@ -100,6 +100,9 @@ pub(crate) enum Command {
     /// Send pings and time the pongs, until Ctrl-C
     #[command(after_help = EXIT_CODES)]
     Ping(PingArgs),
+    /// Try a connection stage by stage, and say in the last line what is wrong and what to try
+    #[command(after_help = EXIT_CODES)]
+    Doctor(DoctorArgs),
     /// Send files to `wsduo serve files --write`
     #[command(after_help = format!("{SEND_EXAMPLES}\n\n{EXIT_CODES}"))]
     Send(SendArgs),
@@ -288,6 +291,22 @@ pub(crate) struct PingArgs {
     pub(crate) interval: Duration,
 
     /// Print one JSON event a line: pong, lost, summary, error
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `doctor` was given.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+
+    /// Offer a subprotocol; may be repeated, the preferred one first
+    #[arg(long, value_name = "P")]
+    pub(crate) subprotocol: Vec<String>,
+
+    /// Print one JSON event a line: proxy, resolve, connect, tunnel, tls, certificate, request, answer, extensions, subprotocol,
+    /// ping, close, failed, verdict
     #[arg(long)]
     pub(crate) json: bool,
 }

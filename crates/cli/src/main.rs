@@ -1,11 +1,12 @@
 //! The `wsduo` command.
 //!
-//! [`args`] is what was typed, [`plan`] what it means, [`connect`], [`ping`], [`files`], [`serve`] and [`demo`] do it, [`exit`] says
-//! how it ended.
+//! [`args`] is what was typed, [`plan`] what it means, [`connect`], [`ping`], [`doctor`], [`files`], [`serve`] and [`demo`] do it,
+//! [`exit`] says how it ended.
 
 mod args;
 mod connect;
 mod demo;
+mod doctor;
 mod exit;
 mod files;
 mod output;
@@ -39,6 +40,7 @@ fn run() -> Result<(), Failure> {
     match plan::plan(args::Typed::parse())? {
         Plan::Connect(plan) => connect::run(*plan),
         Plan::Ping(plan) => ping::run(&plan),
+        Plan::Doctor(plan) => doctor::run(&plan),
         Plan::Serve(plan) => serve::run(*plan),
         Plan::Transfer(plan) => files::run(*plan),
         Plan::Demo => demo::run(),

@@ -95,7 +95,7 @@ async fn send_pings(
 }
 
 /// What the peer has to say is not what we came for.
-async fn drop_messages(mut receiver: MessageReceiver<Transport>) -> Result<(), Failure> {
+pub(crate) async fn drop_messages(mut receiver: MessageReceiver<Transport>) -> Result<(), Failure> {
     while receiver.receive_part().await.map_err(Failure::Open)?.is_some() {}
     // However well it closes, it is not us who wanted to end.
     Err(match receiver.closed() {

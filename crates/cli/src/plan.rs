@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wsduo::{ClientTls, Compression, Credential, Identity, MessageWebSocketControl, Proxy, RequestControl};
 
-use crate::args::{ClientArgs, Command, ConnectArgs, PingArgs, ServeArgs, ServeKind, Typed};
+use crate::args::{ClientArgs, Command, ConnectArgs, DoctorArgs, PingArgs, ServeArgs, ServeKind, Typed};
 use crate::exit::Failure;
 use crate::files;
 
@@ -20,6 +20,7 @@ const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) enum Plan {
     Connect(Box<Connect>),
     Ping(Box<Ping>),
+    Doctor(Box<Doctor>),
     Serve(Box<Serve>),
     Transfer(Box<files::Transfer>),
     Demo,
@@ -46,6 +47,16 @@ pub(crate) struct Ping {
     /// End after so many pings.
     pub(crate) count: Option<u64>,
     pub(crate) interval: Duration,
+    pub(crate) json: bool,
+}
+
+/// Connect, and tell all about it.
+#[derive(Debug)]
+pub(crate) struct Doctor {
+    pub(crate) control: MessageWebSocketControl,
+    /// As they were typed, to tell what could have been typed.
+    pub(crate) client: ClientArgs,
+    pub(crate) subprotocols: Vec<String>,
     pub(crate) json: bool,
 }
 
@@ -125,6 +136,7 @@ pub(crate) fn plan(typed: Typed) -> Result<Plan, Failure> {
             Ok(Plan::Connect(Box::new(connect(args, terminals)?)))
         }
         (Some(Command::Ping(args)), _) => Ok(Plan::Ping(Box::new(ping(args)?))),
+        (Some(Command::Doctor(args)), _) => Ok(Plan::Doctor(Box::new(doctor(args)?))),
         (Some(Command::Serve(args)), _) => Ok(Plan::Serve(Box::new(serve(args)?))),
         (Some(Command::Send(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_send(args)?))),
         (Some(Command::Receive(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_receive(args)?))),
@@ -170,6 +182,14 @@ fn connect(args: ConnectArgs, terminals: Terminals) -> Result<Connect, Failure> 
 fn ping(args: PingArgs) -> Result<Ping, Failure> {
     let control = client_control(&args.client)?;
     Ok(Ping { url: args.client.url, control, count: args.count, interval: args.interval, json: args.json })
+}
+
+fn doctor(args: DoctorArgs) -> Result<Doctor, Failure> {
+    // Compression is offered to see whether the server has it.
+    let control = client_control(&args.client)?
+        .compression(Compression::new())
+        .subprotocols(args.subprotocol.iter().cloned());
+    Ok(Doctor { control, client: args.client, subprotocols: args.subprotocol, json: args.json })
 }
 
 /// The settings of every client.

@@ -51,6 +51,12 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// The same as [`Escaped`] on one line and without colours.
+pub(crate) fn harmless_line(text: &str) -> String {
+    let escape = |c: char| if is_dangerous(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
+}
+
 /// JSON that a terminal only shows: the same values, with the characters escaped that JSON itself lets through.
 pub(crate) fn harmless_json(json: &str) -> String {
     let mut harmless = String::with_capacity(json.len());

@@ -62,6 +62,12 @@ pub enum Connecting<'a> {
         /// What it took.
         took: Duration,
     },
+    /// The way to the server is there, and it is about to be asked for a WebSocket.
+    #[non_exhaustive]
+    Asking {
+        /// For which: another than that asked for where redirects were followed. It may have secrets in its query.
+        uri: &'a str,
+    },
     /// The server answered the opening handshake.
     #[non_exhaustive]
     Answered {

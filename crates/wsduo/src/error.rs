@@ -115,6 +115,8 @@ pub(crate) struct BadCertificate {
     pub(crate) errors: Vec<CertificateError>,
     /// Of those the first that was not to be ignored; `None` if it was rejected for another reason.
     pub(crate) decisive: Option<CertificateError>,
+    /// What the server showed, in DER form, its own first.
+    pub(crate) certificates: Vec<Vec<u8>>,
 }
 
 impl Error {
@@ -210,6 +212,16 @@ impl Error {
         match &self.0.cause {
             Cause::Certificate(bad) => &bad.errors,
             _ => self.behind().map_or(&[], Self::certificate_errors),
+        }
+    }
+
+    /// The certificates that the server showed, in DER form, its own first, if they are what failed.
+    ///
+    /// Nothing vouches for them: they are to be shown to people, not to be relied on. Empty if another thing failed.
+    pub fn certificates(&self) -> &[Vec<u8>] {
+        match &self.0.cause {
+            Cause::Certificate(bad) => &bad.certificates,
+            _ => &[],
         }
     }
 

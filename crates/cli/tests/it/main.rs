@@ -4,6 +4,7 @@
 
 mod compress;
 mod connect;
+mod doctor;
 mod exit_codes;
 mod files;
 mod files_interrupted;

@@ -76,6 +76,7 @@ pub(crate) async fn open(
     let offer = settings.compression.map(|compression| compression.negotiation().offer());
     let request =
         ClientRequest { uri, subprotocols: &settings.subprotocols, extensions: offer.as_deref(), headers };
+    settings.dialling.observer.tell(&Connecting::Asking { uri: &uri.to_string() });
     let begun = Instant::now();
     let handshake = handshake::client(&mut transport, &request, settings.head_limits);
     let answer = patience.within("the opening handshake", handshake).await?;

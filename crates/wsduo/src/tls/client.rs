@@ -412,9 +412,10 @@ mod with_tls {
     impl Validation {
         async fn ask(&self, certificate: ServerCertificate) -> Result<(), BadCertificate> {
             let errors = certificate.errors.clone();
+            let certificates = certificate.certificates.iter().map(|one| one.to_vec()).collect();
             (self.0)(certificate).await.map_err(|error| {
                 let text = format!("its certificate was rejected by the validation set here: {error}");
-                BadCertificate { text, errors, decisive: None }
+                BadCertificate { text, errors, decisive: None, certificates }
             })
         }
     }

@@ -50,7 +50,7 @@ impl Verifier {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<Vec<CertificateError>, BadCertificate> {
-        self.check_pins(leaf)?;
+        self.check_pins(leaf, intermediates)?;
         let algorithms = self.provider.signature_verification_algorithms;
         let findings = inspect(Chain { leaf, intermediates, name, now, algorithms }, &self.trust);
         let errors = findings.iter().map(|finding| finding.error).collect();
@@ -63,15 +63,22 @@ impl Verifier {
             None => Ok(errors),
             Some(first) => {
                 let texts: Vec<_> = decisive.iter().map(|finding| &finding.text[..]).collect();
-                Err(BadCertificate { text: texts.join("; also, "), errors, decisive: Some(first.error) })
+                let certificates = in_der(leaf, intermediates);
+                let text = texts.join("; also, ");
+                Err(BadCertificate { text, errors, decisive: Some(first.error), certificates })
             }
         }
     }
 
-    fn check_pins(&self, leaf: &CertificateDer<'_>) -> Result<(), BadCertificate> {
+    fn check_pins(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), BadCertificate> {
         if self.pins.is_empty() {
             return Ok(());
         }
+        let certificates = in_der(leaf, intermediates);
         let found = EndEntityCert::try_from(leaf)
             .map(|leaf| <[u8; 32]>::from(Sha256::digest(leaf.subject_public_key_info())));
         match found {
@@ -82,14 +89,19 @@ impl Verifier {
                     "the public key of its certificate is not one of those pinned, its SHA-256 is {hex}; if the server \
                      has a new key, pin that"
                 );
-                Err(BadCertificate { text, errors: Vec::new(), decisive: None })
+                Err(BadCertificate { text, errors: Vec::new(), decisive: None, certificates })
             }
             Err(error) => {
                 let text = format!("its certificate cannot be read, so that no pin can fit it: {error}");
-                Err(BadCertificate { text, errors: Vec::new(), decisive: None })
+                Err(BadCertificate { text, errors: Vec::new(), decisive: None, certificates })
             }
         }
     }
+}
+
+/// All that a server showed, to be told of.
+fn in_der(leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Vec<Vec<u8>> {
+    std::iter::once(leaf).chain(intermediates).map(|certificate| certificate.to_vec()).collect()
 }
 
 impl ServerCertVerifier for Verifier {
@@ -102,7 +114,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let checked = if self.accept_any {
-            self.check_pins(leaf)
+            self.check_pins(leaf, intermediates)
         } else {
             self.check(leaf, intermediates, name, now).map(drop)
         };

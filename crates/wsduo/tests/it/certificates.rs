@@ -288,6 +288,7 @@ async fn the_validation_sees_what_the_server_showed() {
     // It can only tighten: what the other checks refuse, it is not asked about.
     let error = connect(&validating(root.trusted()), "localhost", port).await.unwrap_err();
     assert_eq!((error.certificate_errors(), asked.load(Ordering::Relaxed)), (&[Expired][..], 1));
+    assert_eq!(error.certificates(), shown);
 }
 
 #[tokio::test]

@@ -420,13 +420,15 @@ async fn each_step_is_told() {
             Connecting::AddressTried { address, error, .. } => {
                 format!("{} {}", address.ip(), error.is_none())
             }
+            Connecting::Asking { uri, .. } => uri.replace(&port.to_string(), "PORT"),
             Connecting::Answered { status, .. } => status.to_string(),
             other => format!("{other:?}"),
         };
         steps.lock().unwrap().push(line);
     });
     meet(&listener, &control, &format!("ws://two.example:{port}/")).await;
-    let expected = ["two.example: 2", "127.0.0.2 false", "127.0.0.3 true", "101 Switching Protocols"];
+    let asking = "ws://two.example:PORT/";
+    let expected = ["two.example: 2", "127.0.0.2 false", "127.0.0.3 true", asking, "101 Switching Protocols"];
     assert_eq!(*told.lock().unwrap(), expected);
     // An address needs no resolver, but there is one.
     assert_eq!(kind(control.connect("ws://127.0.0.2:9/").await), ErrorKind::Connect);

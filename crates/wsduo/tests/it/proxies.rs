@@ -566,7 +566,8 @@ async fn the_proxy_is_among_the_steps_that_are_told() {
     let connecting = control.connect("ws://server.example/");
     let (result, ()) = soon(async { tokio::join!(connecting, serving) }).await;
     assert_eq!(kind(result), ErrorKind::Connect);
-    let expected = ["socks5h://p:1080 by the setting", "socks5h://p:1080 after 1s"];
+    let asking = "Asking { uri: \"ws://server.example/\" }";
+    let expected = ["socks5h://p:1080 by the setting", "socks5h://p:1080 after 1s", asking];
     assert_eq!(*told.lock().unwrap(), expected);
 }
 
