@@ -121,6 +121,16 @@ fn a_final_block_with_nothing_behind_it() {
 }
 
 #[test]
+fn the_block_that_the_tail_completes_may_be_final() {
+    // As a compressor that finishes each message writes it at level 0: RFC 7692 §7.2.1 asks for an empty block that is
+    // not compressed, final or not.
+    check(
+        "c1 01 01  c1 0b 00 05 00 fa ff 'Hello' 01  c1 07 f2 48 cd c9 c9 07 00",
+        &[text(""), text("Hello"), text("Hello")],
+    );
+}
+
+#[test]
 fn two_blocks_in_a_message() {
     check("c1 0d f2 48 05 00 00 00 ff ff ca c9 c9 07 00", &[text("Hello")]);
 }
@@ -256,6 +266,30 @@ fn a_message_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
                 ),
             }
         }
+    }
+}
+
+#[test]
+fn a_character_cut_in_two_does_not_hide_from_the_limit() {
+    for (max, expected) in [(9, text("abc\u{20ac}\u{20ac}")), (8, failed(MessageTooLarge { len: 9, max: 8 }))]
+    {
+        let limited = Check::config(|config| config.max_message_size = max).compression(TAKEOVER);
+        let frame = "c1 0f 00 09 00 f6 ff 'abc' e2 82 ac e2 82 ac 00";
+        limited.delivery(Delivery::Whole).frames(frame, &[expected], "?");
+    }
+}
+
+#[test]
+fn asking_for_no_bytes_brings_none_and_ends() {
+    for role in ROLES {
+        let mut input = incoming(role, &wire("c1 07 f2 48 cd c9 c9 07 00  c1 05 f2 00 11 00 00"));
+        let mut to = End::compressing(role, Config::default(), &TAKEOVER).connection;
+        let (begun, event) = to.receive_part(&mut input, 0);
+        assert_eq!(event, None);
+        let (none, event) = to.receive_part(&mut input[begun..], 0);
+        assert_eq!((none, event), (0, None));
+        let (_, event) = to.receive_part(&mut input[begun..], 5);
+        assert!(matches!(event, Some(Event::Part { bytes, .. }) if *bytes == *b"Hello"));
     }
 }
 
