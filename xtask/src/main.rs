@@ -6,6 +6,7 @@ mod ci;
 mod conformance;
 mod examples;
 mod fuzz;
+mod interop_compression;
 mod shell;
 mod tidy;
 
@@ -20,6 +21,8 @@ cargo xtask conformance [server|client] [--fast|--medium|--whole] [--kosoku] [--
                                           the Autobahn cases against our examples; both roles, --fast
                                           --kosoku: the second runner   --store: keep the results (--whole only)
 cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones, N seconds each (20)
+cargo xtask interop-compression [websockets|aiohttp|ws]…
+                                          compressed messages with other libraries, both ways, with every parameter
 cargo xtask tidy                          the repository's own rules";
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["conformance", rest @ ..] => conformance::run(&conformance_plan(rest)?),
         ["fuzz", "--seconds", seconds, targets @ ..] => fuzz::run_targets(whole_number(seconds)?, targets),
         ["fuzz", targets @ ..] => fuzz::run_targets(fuzz::DEFAULT_SECONDS, targets),
+        ["interop-compression", names @ ..] => interop_compression::run_peers(names),
         ["tidy"] => tidy::run(),
         _ => Err(format!("cannot make sense of `{}`\n{USAGE}", words.join(" "))),
     }
