@@ -4,19 +4,22 @@
 
 #![forbid(unsafe_code)]
 
+pub mod compression;
 pub mod connection;
 pub mod decoder;
 mod deflate;
 pub mod handshake_request;
 pub mod handshake_response;
 mod naive;
+mod naive_inflate;
 mod splits;
 
 /// Takes any input, and panics if a promise is broken.
 pub type Check = fn(&[u8]);
 
 /// Every check, by the name of its fuzz target.
-pub const TARGETS: [(&str, Check); 4] = [
+pub const TARGETS: [(&str, Check); 5] = [
+    ("compression", compression::run),
     ("connection", connection::run),
     ("decoder", decoder::run),
     ("handshake_request", handshake_request::run),

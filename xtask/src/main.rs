@@ -7,6 +7,7 @@ mod conformance;
 mod examples;
 mod fuzz;
 mod interop;
+mod interop_compression;
 mod shell;
 mod tidy;
 
@@ -22,6 +23,8 @@ cargo xtask conformance [server|client] [--fast|--medium|--whole] [--kosoku] [--
                                           --kosoku: the second runner   --store: keep the results (--whole only)
 cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones, N seconds each (20)
 cargo xtask interop [--mib N]             byte streams to and from Python websockets and Node ws, N MiB each (64)
+cargo xtask interop-compression [websockets|aiohttp|ws]…
+                                          compressed messages with other libraries, both ways, with every parameter
 cargo xtask tidy                          the repository's own rules";
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["fuzz", targets @ ..] => fuzz::run_targets(fuzz::DEFAULT_SECONDS, targets),
         ["interop"] => interop::run_all(interop::DEFAULT_MIB),
         ["interop", "--mib", mib] => interop::run_all(whole_number(mib)?),
+        ["interop-compression", names @ ..] => interop_compression::run_peers(names),
         ["tidy"] => tidy::run(),
         _ => Err(format!("cannot make sense of `{}`\n{USAGE}", words.join(" "))),
     }

@@ -179,9 +179,10 @@ impl Content {
         }
     }
 
+    /// How many bytes have arrived, those of a character that is not complete included.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Text(text, _) => text.len(),
+            Self::Text(text, utf8) => text.len() + utf8.partial().len(),
             Self::Binary(bytes) => bytes.len(),
         }
     }

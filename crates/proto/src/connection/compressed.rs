@@ -95,6 +95,10 @@ impl Connection {
         delivery: Delivery,
         most: usize,
     ) -> Result<Option<Found>, ProtocolError> {
+        if most == 0 {
+            // No room would ever be enough.
+            return Ok(Some(Found::Nothing));
+        }
         let mut inflated = scratch::take_inflated();
         let room = inflated.len().min(most);
         let found = loop {

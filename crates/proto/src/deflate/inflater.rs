@@ -87,7 +87,9 @@ impl Inflater {
         // Nothing at all, or a final block just before the end, leaves nothing to be completed.
         if self.consumed > 0 && !self.is_at_end {
             let ended = self.run(&TAIL_AND_END, &mut [0]);
-            if ended != Ok((TAIL_AND_END.len(), 0)) || !self.is_at_end {
+            // The block that the tail completes may itself be the final one (RFC 7692 §7.2.1).
+            let is_whole = ended == Ok((TAIL.len(), 0)) || ended == Ok((TAIL_AND_END.len(), 0));
+            if !is_whole || !self.is_at_end {
                 return Err(ProtocolError::TruncatedDeflate);
             }
         }

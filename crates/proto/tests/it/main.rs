@@ -2,6 +2,7 @@
 
 mod closing;
 mod compression;
+mod compression_hostile;
 mod fragmentation;
 mod framing;
 mod large;

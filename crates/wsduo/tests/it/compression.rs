@@ -2,8 +2,9 @@
 //! tested there.
 
 use http::HeaderMap;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use wsduo::{
     CloseCode, Compression, Error, ErrorKind, Framing, Listener, Message, MessageType, MessageWebSocket,
     MessageWebSocketControl, Outgoing, PreparedMessage, Request, RequestControl, StreamWebSocketControl,
@@ -257,5 +258,172 @@ async fn many_connections_in_turn_keep_their_windows() {
             server.send(&message).await.unwrap();
             assert_eq!(client.receive().await.unwrap().as_ref(), Some(&message));
         }
+    }
+}
+
+/// A client's end of a pipe, and the socket of a server behind it that takes compressed messages.
+async fn behind_a_pipe(control: &MessageWebSocketControl) -> (DuplexStream, MessageWebSocket<DuplexStream>) {
+    let (mut near, far) = tokio::io::duplex(256 << 10);
+    near.write_all(REQUEST.as_bytes()).await.unwrap();
+    let request = soon(Request::from_transport(far, &RequestControl::new())).await.unwrap();
+    let socket = soon(request.accept_message(control)).await.unwrap();
+    (near, socket)
+}
+
+#[tokio::test(start_paused = true)]
+async fn limit_exact_deflated_and_limit_plus_one_deflated() {
+    // Threats §1.2: the limit holds for what is inflated, to the byte.
+    for (limit, passes) in [(1 << 20, true), ((1 << 20) - 1, false)] {
+        let (mut near, mut socket) = behind_a_pipe(&compressing().max_message_size(limit)).await;
+        near.write_all(&wire::masked_frame(0xc2, zero_message(16))).await.unwrap();
+        match soon(socket.receive()).await {
+            Ok(Some(message)) if passes => assert!(message.as_bytes() == vec![0; 1 << 20]),
+            result => assert!(!passes && kind(result) == ErrorKind::TooLarge),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bomb_times_20_connections() {
+    let bomb = wire::masked_frame(0xc2, zeroes().repeat(64));
+    let mut ends = Vec::new();
+    for _ in 0..20 {
+        let (mut near, socket) = behind_a_pipe(&compressing().max_message_size(300_000)).await;
+        near.write_all(&bomb).await.unwrap();
+        ends.push((near, socket));
+    }
+    for (near, socket) in &mut ends {
+        assert_eq!(kind(soon(socket.receive()).await), ErrorKind::TooLarge);
+        let mut answer = Vec::new();
+        near.shutdown().await.unwrap();
+        near.read_to_end(&mut answer).await.unwrap();
+        let close = answer.len() - answer.iter().rev().position(|byte| *byte == 0x88).unwrap();
+        assert_eq!(answer[close + 1..close + 3], 1009_u16.to_be_bytes());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bfinal_block_does_not_empty_the_messages_after_it() {
+    // Threats §0: silent corruption. The inflater must not stay finished.
+    let (mut near, mut socket) = behind_a_pipe(&compressing()).await;
+    let last = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+    for _ in 0..3 {
+        near.write_all(&wire::masked_frame(0xc1, last)).await.unwrap();
+        near.write_all(&hello_twice()).await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(soon(socket.receive()).await.unwrap(), Some(text("Hello")));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_that_fill_the_buffer_to_the_byte_do_not_wait_for_more_input() {
+    // What is inflated at once is 32 KiB: the end of this message shows only when it is asked for again.
+    let (mut near, mut socket) = behind_a_pipe(&compressing()).await;
+    near.write_all(&wire::masked_frame(0xc2, zero_message(1))).await.unwrap();
+    let mut reader = soon(socket.next_reader()).await.unwrap().unwrap();
+    let mut read = Vec::new();
+    soon(reader.read_to_end(&mut read)).await.unwrap();
+    assert!(read == vec![0; 1 << 16]);
+
+    let (mut near, far) = tokio::io::duplex(256 << 10);
+    near.write_all(REQUEST.as_bytes()).await.unwrap();
+    near.write_all(&wire::masked_frame(0xc2, zero_message(1))).await.unwrap();
+    near.write_all(&hello_in_binary()).await.unwrap();
+    let request = soon(Request::from_transport(far, &RequestControl::new())).await.unwrap();
+    let control = StreamWebSocketControl::new().compression(Compression::new());
+    let mut stream = soon(request.accept_stream(&control)).await.unwrap();
+    let mut read = vec![0; 1 << 16];
+    soon(stream.read_exact(&mut read)).await.unwrap();
+    let mut read = [0; 5];
+    soon(stream.read_exact(&mut read)).await.unwrap();
+    assert_eq!(read, *b"Hello");
+}
+
+/// A message of so many times 65,536 zero bytes: without the end of the flush.
+fn zero_message(times: usize) -> Vec<u8> {
+    let mut message = zeroes().repeat(times);
+    message.truncate(message.len() - 4);
+    message
+}
+
+fn hello_in_binary() -> Vec<u8> {
+    wire::masked_frame(0xc2, [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_takes_no_more_of_a_bomb_than_its_reader_does() {
+    let (mut near, far) = tokio::io::duplex(16 << 10);
+    near.write_all(REQUEST.as_bytes()).await.unwrap();
+    let request = soon(Request::from_transport(far, &RequestControl::new())).await.unwrap();
+    let control = StreamWebSocketControl::new().compression(Compression::new());
+    let mut stream = soon(request.accept_stream(&control)).await.unwrap();
+    let sending = tokio::spawn(async move {
+        // 640 MB in 0.8 MB.
+        let sent = near.write_all(&wire::masked_frame(0xc2, zeroes().repeat(10_000))).await;
+        (sent, near)
+    });
+    let mut read = [1; 1000];
+    for _ in 0..1000 {
+        soon(stream.read_exact(&mut read)).await.unwrap();
+        assert_eq!(read, [0; 1000]);
+    }
+    // A megabyte is a kilobyte of input; most of the message has not left its sender.
+    assert!(!sending.is_finished());
+    let information = stream.information();
+    assert!(information.statistics().bytes_received < 100 << 10, "{information:?}");
+    assert!(information.compression().unwrap().statistics.received < 1_100_000, "{information:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_may_move_between_threads_within_a_message() {
+    let (mut client, mut server) = pair(&compressing(), &compressing()).await;
+    let message = prose(20_000);
+    for _ in 0..5 {
+        for part in message.as_bytes().chunks(5000) {
+            // The compressor is taken on one thread, used on others, and given back on the last.
+            let part = part.to_vec();
+            let run = move || {
+                let sent = async {
+                    client.message_writer(MessageType::Text).write_all(&part).await.unwrap();
+                    client.flush().await.unwrap();
+                };
+                Handle::current().block_on(sent);
+                client
+            };
+            client = tokio::task::spawn_blocking(run).await.unwrap();
+            let run = move || {
+                let part = Handle::current().block_on(server.receive_part()).unwrap().unwrap();
+                (server, part)
+            };
+            let (back, part) = tokio::task::spawn_blocking(run).await.unwrap();
+            server = back;
+            assert_eq!(part.bytes.len(), 5000);
+        }
+        client.message_writer(MessageType::Text).finish().await.unwrap();
+        assert!(server.receive_part().await.unwrap().unwrap().is_complete);
+        client.send(&message).await.unwrap();
+        assert_eq!(server.receive().await.unwrap(), Some(text(&message)));
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_leaves_the_pools_in_order() {
+    let (mut client, mut server) = pair(&compressing(), &compressing()).await;
+    let message = prose(4000);
+    client.send(&message).await.unwrap();
+    let panicked = tokio::spawn(async move {
+        server
+            .run(|message, replies| {
+                replies.send(message)?;
+                panic!("on purpose")
+            })
+            .await
+    });
+    assert!(panicked.await.unwrap_err().is_panic());
+    let (mut client, mut server) = pair(&compressing(), &compressing()).await;
+    for _ in 0..3 {
+        client.send(&message).await.unwrap();
+        assert_eq!(server.receive().await.unwrap(), Some(text(&message)));
     }
 }

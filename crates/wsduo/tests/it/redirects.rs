@@ -252,9 +252,9 @@ async fn a_redirect_from_wss_to_ws_is_not_followed() {
         let uri = format!("wss://localhost:{}/", listener.local_address().unwrap().port());
         let redirecting = async {
             let request = listener.accept().await.request().await.unwrap();
-            let mut headers = http::HeaderMap::new();
+            let mut headers = HeaderMap::new();
             headers.insert("location", location.parse().unwrap());
-            request.refuse_with(http::StatusCode::FOUND, &headers, "").await
+            request.refuse_with(StatusCode::FOUND, &headers, "").await
         };
         let control = secretive().tls(tls.clone()).redirects(5);
         let (error, _) = tokio::join!(control.connect(&uri), redirecting);
