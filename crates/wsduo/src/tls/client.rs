@@ -155,6 +155,9 @@ mod with_tls {
         /// Only [ignorable](CertificateError::is_ignorable) ones can be ignored: opening a socket fails with
         /// [`ErrorKind::InvalidInput`] otherwise. Replaces what was set before. Default: none.
         ///
+        /// With [`Untrusted`](CertificateError::Untrusted) or [`IncompleteChain`](CertificateError::IncompleteChain) no authority
+        /// vouches for the server any more, so that whoever is in between can pose as it: set a [pin](Self::pin_sha256) too.
+        ///
         /// Where the verifier of the platform is asked (Windows, macOS, iOS), it does not always tell what is wrong beyond a
         /// first error; then that counts as [`OtherErrors`](CertificateError::OtherErrors) too, which cannot be ignored.
         #[must_use]
