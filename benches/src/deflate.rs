@@ -190,7 +190,7 @@ impl<'a> Connection<'a> {
     fn frame(&mut self, header: &Header, payload: &[u8]) -> Result<(), Error> {
         match header.opcode() {
             frame::CLOSE => return Err("the server closed the connection".into()),
-            frame::CLOSE.. => return Ok(()),
+            frame::PING.. => return Ok(()),
             0 => {}
             _ => self.is_compressed = header.first & RSV1 != 0,
         }
