@@ -10,6 +10,7 @@ use std::time::Duration;
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Any sixteen bytes will do; the example of RFC 6455 §1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 const MAX_HEAD: usize = 16 * 1024;
 /// How long a server may take to answer, generous because it may run under a profiler.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,16 +25,27 @@ pub fn accept_key(key: &str) -> String {
 /// # Errors
 /// If the server cannot be reached, or answers with anything but 101 and the right accept key.
 pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    connect_offering(address, None).map(|(stream, _)| stream)
+}
+
+/// Connects to `address` with an offer of extensions, and returns the stream right after the response, and which of them
+/// the server accepted.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_offering(address: SocketAddr, offer: Option<&str>) -> io::Result<(TcpStream, Option<String>)> {
+    let offer = offer.map(|offer| format!("{EXTENSIONS}: {offer}\r\n")).unwrap_or_default();
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
     );
     stream.write_all(request.as_bytes())?;
-    check(&read_head(&mut stream)?)?;
-    Ok(stream)
+    let head = read_head(&mut stream)?;
+    check(&head)?;
+    Ok((stream, header(&head, EXTENSIONS).map(str::to_owned)))
 }
 
 /// Reads up to the empty line. A server has nothing to say after it before we speak.
@@ -60,10 +72,16 @@ fn check(head: &str) -> io::Result<()> {
 
 /// The response to a request head, if that asks for a WebSocket at all.
 pub fn respond(head: &str) -> Option<String> {
+    respond_with(head, None)
+}
+
+/// As [`respond`], accepting `extensions` besides, whatever was offered.
+pub fn respond_with(head: &str, extensions: Option<&str>) -> Option<String> {
     let accept = accept_key(header(head, "sec-websocket-key")?);
+    let extensions = extensions.map(|value| format!("{EXTENSIONS}: {value}\r\n")).unwrap_or_default();
     Some(format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+         Sec-WebSocket-Accept: {accept}\r\n{extensions}\r\n"
     ))
 }
 

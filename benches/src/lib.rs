@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod curve;
+pub mod deflate;
 pub mod end;
 pub mod figures;
 pub mod frame;

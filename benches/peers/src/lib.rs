@@ -3,13 +3,17 @@
 //! `SERVER [ADDRESS] [--lean]`: with `--lean` a library that has a setting for it keeps small buffers,
 //! which is right for many idle connections and wrong for speed.
 //!
+//! `--deflate [--level N] [--no-context-takeover]`: those that can compress do; see [`deflate`].
+//!
 //! Two of them are an end of a measured transfer instead if they are called as `SERVER stream …`; see [`transfer`].
 #![forbid(unsafe_code)]
 
+pub mod deflate;
 #[path = "../../src/handshake.rs"]
 pub mod handshake;
 pub mod transfer;
 
+use deflate::Deflate;
 use futures_util::{Sink, Stream};
 use std::future::poll_fn;
 use std::io;
@@ -32,10 +36,8 @@ pub fn lean() -> bool {
 /// # Errors
 /// If it cannot listen.
 pub fn run<F: Future<Output = ()> + Send + 'static>(serve: impl Fn(TcpStream) -> F) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let address = std::env::args().skip(1).find(|argument| argument != "--lean");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let address = std::env::args().skip(1).find(|argument| argument.contains(':'));
     runtime.block_on(async {
         let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:0")).await?;
         println!("listening on ws://{}/", listener.local_addr()?);
@@ -57,7 +59,18 @@ pub fn run<F: Future<Output = ()> + Send + 'static>(serve: impl Fn(TcpStream) ->
 ///
 /// # Errors
 /// If the peer does not ask for a WebSocket.
-pub async fn shake(mut stream: TcpStream) -> io::Result<TcpStream> {
+pub async fn shake(stream: TcpStream) -> io::Result<TcpStream> {
+    shake_with(stream, None).await.map(|(stream, _)| stream)
+}
+
+/// As [`shake`], with what was agreed on if `deflate` is wanted.
+///
+/// # Errors
+/// As [`shake`].
+pub async fn shake_with(
+    mut stream: TcpStream,
+    deflate: Option<Deflate>,
+) -> io::Result<(TcpStream, Option<&'static str>)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read_buf(&mut head).await? == 0 {
@@ -65,9 +78,10 @@ pub async fn shake(mut stream: TcpStream) -> io::Result<TcpStream> {
         }
     }
     let head = String::from_utf8(head).map_err(io::Error::other)?;
-    let response = handshake::respond(&head).ok_or(io::ErrorKind::InvalidData)?;
+    let agreement = deflate.map(|deflate| deflate.agreement(&head));
+    let response = handshake::respond_with(&head, agreement).ok_or(io::ErrorKind::InvalidData)?;
     stream.write_all(response.as_bytes()).await?;
-    Ok(stream)
+    Ok((stream, agreement))
 }
 
 /// Sends back what `reply` makes of each item, and flushes when nothing is left to read.

@@ -1,7 +1,8 @@
 //! The fastest honest echo server the API allows: one thread, no size limits. For measuring and conformance tests.
 //!
-//! `echo_server ADDR [--tls] [--deflate] [--sink | --stream]`: `--tls` serves `wss` with a certificate made on the spot;
-//! `--deflate` accepts compression; `--sink` counts binary messages without answering them, and answers a text message with that
+//! `echo_server ADDR [--tls] [--deflate] [--level N] [--no-context-takeover] [--window-bits N] [--sink | --stream]`: `--tls`
+//! serves `wss` with a certificate made on the spot; `--deflate` accepts compression, and so do the three options behind it, which
+//! set how hard to compress, whether a message may refer to those before it, and how far back; `--sink` counts binary messages without answering them, and answers a text message with that
 //! count in decimal; `--stream` sends back bytes, as binary messages of its own, before the messages that bring them end.
 
 use wsduo::{
@@ -9,17 +10,27 @@ use wsduo::{
     StreamWebSocketControl,
 };
 
-const USAGE: &str = "usage: echo_server ADDR [--tls] [--deflate] [--sink | --stream]";
+const USAGE: &str = "usage: echo_server ADDR [--tls] [--deflate] [--level N] [--no-context-takeover] [--window-bits N] \
+                     [--sink | --stream]";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut address = None;
-    let (mut tls, mut deflate) = (false, false);
+    let (mut tls, mut deflate) = (false, None::<Compression>);
     let (mut sink, mut stream) = (false, false);
-    for argument in std::env::args().skip(1) {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let asked = deflate.unwrap_or_default();
+        let mut number = || arguments.next().ok_or(USAGE)?.parse::<u8>().map_err(|_| USAGE);
         match argument.as_str() {
             "--tls" => tls = true,
-            "--deflate" => deflate = true,
+            "--deflate" => deflate = Some(asked),
+            "--level" => deflate = Some(asked.level(number()?)),
+            "--no-context-takeover" => deflate = Some(asked.context_takeover(false, false)),
+            "--window-bits" => {
+                let bits = number()?;
+                deflate = Some(asked.window_bits(bits, bits));
+            }
             "--sink" => sink = true,
             "--stream" => stream = true,
             _ if address.is_none() && !argument.starts_with('-') => address = Some(argument),
@@ -40,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .max_message_size(usize::MAX)
         .max_fragments(u32::MAX)
         .max_queued(448 << 10)
-        .compression(deflate.then(Compression::new));
+        .compression(deflate);
     loop {
         let incoming = listener.accept().await;
         let control = control.clone();
