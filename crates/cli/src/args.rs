@@ -172,7 +172,8 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) connect_timeout: Option<Duration>,
 
-    /// Connect through this proxy, or through none: http, https, socks5h, socks5, socks4a or socks4://[USER:PASSWORD@]HOST:PORT
+    /// Connect through this proxy, or through none: http, https, socks5h, socks5, socks4a or socks4://HOST:PORT, with USER:PASSWORD@
+    /// before the host where the proxy asks for it
     /// [default: what HTTP_PROXY (ws), HTTPS_PROXY (wss), ALL_PROXY and NO_PROXY say]
     #[arg(long, value_name = "URL|none")]
     pub(crate) proxy: Option<String>,
