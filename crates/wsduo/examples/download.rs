@@ -73,6 +73,8 @@ async fn download(url: &str, path: &Path) -> Outcome<u64> {
     match stream.closed() {
         Some(closed) if closed.code != wsduo::CloseCode::NORMAL => Err(closed.to_string().into()),
         _ => {
+            // Before `sync_all`, which would not tell that the last write had failed.
+            file.flush().await?;
             file.sync_all().await?;
             Ok(received)
         }

@@ -153,13 +153,21 @@ fn rename_without_replacing(folder: &Dir, from: &OsStr, to: &OsStr) -> io::Resul
 
 fn rename_by_link(folder: &Dir, from: &OsStr, to: &OsStr) -> io::Result<()> {
     match folder.hard_link(from, folder, to) {
-        Ok(()) => folder.remove_file(from),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-        // A file system without links: the name is taken by an empty file first, which is ours to replace.
-        Err(_) => {
-            folder.open_with(to, OpenOptions::new().write(true).create_new(true))?;
-            folder.rename(from, folder, to)
+        // It has its name; that it has another one too does no harm.
+        Ok(()) => {
+            let _ = folder.remove_file(from);
+            Ok(())
         }
+        // A file system without links: the name is taken by an empty file first, which is ours to replace.
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) =>
+        {
+            folder.open_with(to, OpenOptions::new().write(true).create_new(true))?;
+            folder.rename(from, folder, to).inspect_err(|_| {
+                let _ = folder.remove_file(to);
+            })
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::exit::beginning;
+
 /// The subprotocol.
 pub(crate) const SUBPROTOCOL: &str = "wsduo.files.v1";
 
@@ -172,7 +174,7 @@ impl Control {
         let control: Self = serde_json::from_str(text)
             // The text of the error may hold what the peer chose.
             .map_err(|error| {
-                format!("a control message cannot be read: {}", error.to_string().escape_debug())
+                format!("a control message cannot be read: {}", beginning(&error.to_string()))
             })?;
         let sizes = match &control {
             Self::Get { have, .. } | Self::Ready { have, .. } => [have.offset, 0],
@@ -225,6 +227,13 @@ mod tests {
         let text = text.replace("SHA256", SHA256);
         assert_eq!(Control::parse(&text).as_ref(), Ok(control));
         assert_eq!(control.to_text(), text);
+    }
+
+    #[test]
+    fn what_is_said_of_a_wrong_message_is_short_whatever_it_holds() {
+        let text = format!(r#"{{"type":"{}"}}"#, "\u{9b}".repeat(MAX_CONTROL / 4));
+        let said = Control::parse(&text).unwrap_err();
+        assert!(said.len() < 2000 && !said.contains(char::is_control), "{} bytes", said.len());
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cap_fs_ext::OpenOptionsSyncExt;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
-use tokio::sync::{mpsc, watch};
+use cap_std::fs::{Dir, OpenOptions, ReadDir};
+use tokio::sync::watch;
 use wsduo::http::{HeaderMap, StatusCode};
 use wsduo::{CloseCode, MessageWebSocket, Request};
 
@@ -20,11 +21,11 @@ use super::protocol::{Code, Control, Have, SUBPROTOCOL};
 use super::receive::{self, Asked, Rules, Target, Transferred};
 use super::send::{self, Source};
 use super::trouble::Trouble;
-use crate::exit::Failure;
+use crate::exit::{Failure, beginning};
 use crate::terminal::{self, Escaped};
 
-/// Entries of a list that may wait to be sent.
-const QUEUE: usize = 64;
+/// Entries of a list that are found at once.
+const AT_ONCE: usize = 64;
 
 /// What clients may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +162,12 @@ impl Files {
             }
             other => ("done", String::new(), Err(other.unexpected("put, get or list"))),
         };
-        let path = if name.is_empty() { "the folder".to_owned() } else { client.path(&name) };
+        let path = match name.as_str() {
+            "" => "the folder".to_owned(),
+            // Whatever it is, it has one line of the log.
+            name if name::check(name).is_err() => beginning(name),
+            name => client.path(name),
+        };
         match result {
             Ok(Some(transferred)) => {
                 let what = progress::describe(&path, &transferred, begun.elapsed());
@@ -247,13 +253,18 @@ impl Files {
     async fn list(&self, link: &mut Link, client: &Client) -> Result<(), Trouble> {
         self.check_readable()?;
         let root = self.clone_root()?;
-        let folder = client.folder.clone();
-        let (entries, mut queue) = mpsc::channel(QUEUE);
-        let walking = tokio::task::spawn_blocking(move || walk(&root, &folder, &entries));
-        while let Some(entry) = link.tend(async { Ok(queue.recv().await) }).await? {
-            link.queue(&entry).await?;
+        let mut walk = Walk::new(root, client.folder.clone());
+        loop {
+            // No thread is kept while the client takes its time.
+            let entries;
+            (walk, entries) = link.tend_blocking(move || walk.step()).await?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in &entries {
+                link.queue(entry).await?;
+            }
         }
-        super::link::joined(walking).await?;
         link.enter(Stage::Idle);
         link.say(&Control::Listed).await
     }
@@ -288,34 +299,67 @@ fn check(name: &str) -> Result<(), Trouble> {
     name::check(name).map_err(|problem| Trouble::Refused(Code::BadName, problem))
 }
 
-/// Finds every file below a folder, as long as anybody wants to know. Blocks.
-fn walk(root: &Dir, base: &str, entries: &mpsc::Sender<Control>) -> Result<(), Trouble> {
-    // Names relative to the base; the base itself is the first.
-    let mut folders = vec![String::new()];
-    while let Some(folder) = folders.pop() {
-        let path = match (base, folder.as_str()) {
+/// Finds every file below a folder, some at a time.
+struct Walk {
+    root: Dir,
+    base: String,
+    /// Names relative to the base, yet to be looked into; the base itself is the first.
+    folders: Vec<String>,
+    /// The folder that is being looked into.
+    open: Option<(String, ReadDir)>,
+}
+
+impl Walk {
+    fn new(root: Dir, base: String) -> Self {
+        Self { root, base, folders: vec![String::new()], open: None }
+    }
+
+    /// The next files; none: that was all. Blocks.
+    fn step(mut self) -> Result<(Self, Vec<Control>), Trouble> {
+        let mut found = Vec::new();
+        while found.len() < AT_ONCE {
+            let Some((folder, entries)) = &mut self.open else {
+                let Some(folder) = self.folders.pop() else { break };
+                self.open = self.look_into(&folder)?.map(|entries| (folder, entries));
+                continue;
+            };
+            let Some(entry) = entries.next() else {
+                self.open = None;
+                continue;
+            };
+            // One that has gone meanwhile is not there.
+            let Ok(entry) = entry else { continue };
+            let (Ok(last), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else {
+                continue;
+            };
+            let name = if folder.is_empty() { last } else { format!("{folder}/{last}") };
+            if name::check(&name).is_err() {
+                continue;
+            }
+            if metadata.is_dir() {
+                self.folders.push(name);
+            } else if metadata.is_file() {
+                found.push(Control::Entry { name, size: metadata.len() });
+            }
+        }
+        Ok((self, found))
+    }
+
+    /// What is in a folder. One below the base that has gone, or may not be read, has nothing.
+    fn look_into(&self, folder: &str) -> Result<Option<ReadDir>, Trouble> {
+        let path = match (self.base.as_str(), folder) {
             ("", "") => Path::new(".").to_owned(),
             (base, folder) => Path::new(base).join(folder),
         };
-        let cannot = || Trouble::system(format_args!("cannot list the folder {folder:?}"));
-        for entry in root.read_dir(path).map_err(cannot())? {
-            let entry = entry.map_err(cannot())?;
-            let Ok(last) = entry.file_name().into_string() else { continue };
-            let name = if folder.is_empty() { last } else { format!("{folder}/{last}") };
-            let kind = entry.file_type().map_err(cannot())?;
-            if name::check(&name).is_err() || !(kind.is_dir() || kind.is_file()) {
-                continue;
+        match self.root.read_dir(path) {
+            Ok(entries) => Ok(Some(entries)),
+            Err(error)
+                if !folder.is_empty()
+                    && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
+            {
+                Ok(None)
             }
-            if kind.is_dir() {
-                folders.push(name);
-                continue;
-            }
-            // One that has gone meanwhile is not there.
-            let Ok(metadata) = entry.metadata() else { continue };
-            if entries.blocking_send(Control::Entry { name, size: metadata.len() }).is_err() {
-                return Ok(());
-            }
+            Err(error) => Err(Trouble::system(format_args!("cannot list the folder {folder:?}"))(error)),
         }
     }
-    Ok(())
 }

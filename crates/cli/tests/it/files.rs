@@ -110,6 +110,22 @@ fn several_files_go_over_one_connection_into_a_folder() {
 }
 
 #[test]
+fn a_folder_with_many_files_below_it_arrives_whole() {
+    for count in [63, 64, 65, 300] {
+        let server = FileServer::start(&[]);
+        for number in 0..count {
+            server.folder.write(&format!("{}/{}/{number}", number % 7, number % 3), &number.to_string());
+        }
+        let folder = Folder::new();
+        check(&run(&["receive", &server.url(""), "-o", &folder.path("")], b""), 0, "");
+        for number in 0..count {
+            let name = format!("{}/{}/{number}", number % 7, number % 3);
+            assert_eq!(std::fs::read_to_string(folder.path(&name)).unwrap(), number.to_string());
+        }
+    }
+}
+
+#[test]
 fn standard_input_and_output_are_files_too() {
     let server = FileServer::start(&["--write"]);
     let ended = run(&["send", "-q", &server.url("in/x.bin"), "-"], &noise(700_000));
