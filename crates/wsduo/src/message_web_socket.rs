@@ -209,9 +209,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
 
     /// Closes the connection: sends a close frame after all that is queued and waits for the peer's (RFC 6455 §7).
     ///
-    /// Messages that arrive meanwhile are dropped; those that had arrived can still be received. If the connection is closed already, tells how it was closed. Takes no
-    /// longer than [`close_timeout`](MessageWebSocketControl::close_timeout); whether the peer answered is told by
-    /// [`Closed::clean`].
+    /// Messages that arrive meanwhile are dropped; those that had arrived can still be received, up to 256 KiB of them. If the
+    /// connection is closed already, tells how it was closed. Takes no longer than
+    /// [`close_timeout`](MessageWebSocketControl::close_timeout); whether the peer answered is told by [`Closed::clean`].
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a code that may not be sent or a reason over 123 bytes; nothing has happened then.

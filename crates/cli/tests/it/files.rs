@@ -120,7 +120,7 @@ fn a_folder_with_many_files_below_it_arrives_whole() {
         check(&run(&["receive", &server.url(""), "-o", &folder.path("")], b""), 0, "");
         for number in 0..count {
             let name = format!("{}/{}/{number}", number % 7, number % 3);
-            assert_eq!(std::fs::read_to_string(folder.path(&name)).unwrap(), number.to_string());
+            assert_eq!(fs::read_to_string(folder.path(&name)).unwrap(), number.to_string());
         }
     }
 }

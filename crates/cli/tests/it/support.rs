@@ -197,7 +197,7 @@ impl Folder {
     /// Writes a file that is not text: its path.
     pub(crate) fn write_bytes(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
-        std::fs::create_dir_all(std::path::Path::new(&path).parent().unwrap()).unwrap();
+        std::fs::create_dir_all(Path::new(&path).parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
         path
     }

@@ -165,6 +165,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     }
 
     pub(super) fn is_far_ahead(&self) -> bool {
-        self.ahead.as_ref().is_some_and(|ahead| ahead.bytes + ahead.opened.len() >= READ_AHEAD)
+        self.keeps(READ_AHEAD)
+    }
+
+    /// Whether so many bytes, or more, are kept for the receiver.
+    pub(super) fn keeps(&self, bytes: usize) -> bool {
+        self.ahead.as_ref().is_some_and(|ahead| ahead.bytes + ahead.opened.len() >= bytes)
     }
 }

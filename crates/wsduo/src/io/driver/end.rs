@@ -9,6 +9,7 @@ use wsduo_proto::{CloseCode, Closed, CommandError, Role};
 
 use super::{Changed, Driver, Phase};
 use crate::error::{Error, ErrorKind};
+use crate::io::scratch;
 use crate::reconnect::End;
 
 /// How many reads are made at once while what they bring is dropped.
@@ -60,7 +61,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         reason: &str,
     ) -> Poll<Result<Closed, Error>> {
         if self.connection.is_open() && !self.discarding {
-            while self.phase == Phase::Open && self.keep_unread() {}
+            // What is compressed may be a thousand times larger than it was.
+            while self.phase == Phase::Open && !self.keeps(scratch::READ_BUFFER) && self.keep_unread() {}
         }
         // The arguments are checked whatever the state.
         self.connection.close(code, reason)?;
