@@ -2,6 +2,9 @@
 //!
 //! `tcp_tunnel server LISTEN TARGET`, such as `tcp_tunnel server 0.0.0.0:8080 127.0.0.1:22`, and beside the client
 //! `tcp_tunnel client LISTEN URL`, such as `tcp_tunnel client 127.0.0.1:2222 ws://example.org:8080/`.
+//!
+//! A WebSocket has no half-close: when either side of a connection ends its direction, both are ended. That suits SSH, HTTP
+//! and whatever else talks until it is done; not what sends, ends, and then waits for an answer.
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};

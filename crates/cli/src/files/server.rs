@@ -15,7 +15,7 @@ use wsduo::{CloseCode, MessageWebSocket, Request};
 
 use super::link::{Heard, Link, Stage};
 use super::name;
-use super::partial::Existing;
+use super::partial::{self, Existing};
 use super::progress::{self, Progress};
 use super::protocol::{Code, Control, Have, SUBPROTOCOL};
 use super::receive::{self, Asked, Rules, Target, Transferred};
@@ -210,7 +210,17 @@ impl Files {
             };
             Target::open(folder, OsStr::new(last), &shown, asked)
         };
-        let mut target = link.tend_blocking(open).await?;
+        let mut target = link.tend_blocking(open).await.map_err(|trouble| match trouble {
+            Trouble::Refused(Code::Exists, text) if overwrite && !self.overwrite => {
+                let text = format!("{text}: this server replaces no files; it was started without it");
+                Trouble::Refused(Code::Exists, text)
+            }
+            trouble => trouble,
+        })?;
+        if target.is_complete() && self.access == Access::WriteOnly {
+            // Whoever may read nothing learns nothing of what is there.
+            return Err(partial::exists(name));
+        }
         let mut have = Have::default();
         if resume {
             (target, have) = receive::look(link, target).await?;
@@ -327,10 +337,12 @@ impl Walk {
                 self.open = None;
                 continue;
             };
-            // One that has gone meanwhile is not there.
-            let Ok(entry) = entry else { continue };
-            let (Ok(last), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else {
-                continue;
+            let entry = entry.map_err(cannot_list(folder))?;
+            let Ok(last) = entry.file_name().into_string() else { continue };
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                Err(error) if is_not_for_us(&error) => continue,
+                Err(error) => return Err(cannot_list(folder)(error)),
             };
             let name = if folder.is_empty() { last } else { format!("{folder}/{last}") };
             if name::check(&name).is_err() {
@@ -353,13 +365,17 @@ impl Walk {
         };
         match self.root.read_dir(path) {
             Ok(entries) => Ok(Some(entries)),
-            Err(error)
-                if !folder.is_empty()
-                    && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(Trouble::system(format_args!("cannot list the folder {folder:?}"))(error)),
+            Err(error) if !folder.is_empty() && is_not_for_us(&error) => Ok(None),
+            Err(error) => Err(cannot_list(folder)(error)),
         }
     }
+}
+
+/// It has gone meanwhile, or may not be read.
+fn is_not_for_us(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+}
+
+fn cannot_list(folder: &str) -> impl FnOnce(io::Error) -> Trouble {
+    Trouble::system(format_args!("cannot list the folder {folder:?}"))
 }

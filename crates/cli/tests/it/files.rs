@@ -170,6 +170,8 @@ fn nothing_is_replaced_unless_both_sides_say_so() {
         let url = server.url("");
         let ended = run(&[&["send", url.as_str(), path.as_str()], sent].concat(), b"");
         check(&ended, code, if code == 0 { "" } else { "a.txt exists already" });
+        let is_told = ended.stderr.contains("this server replaces no files");
+        assert_eq!(is_told, code != 0 && !sent.is_empty(), "{ended:?}");
         assert_eq!(server.content("a.txt"), content.as_bytes());
         assert_eq!(server.names(), ["a.txt"]);
     }
@@ -273,6 +275,8 @@ fn a_server_allows_what_it_was_started_for() {
     assert_eq!(server.names(), Vec::<String>::new());
     let server = FileServer::start(&["--write-only"]);
     check(&run(&["send", &server.url(""), &path], b""), 0, "");
+    // Not even whether it is the same.
+    check(&run(&["send", "--resume", &server.url(""), &path], b""), 9, "b.txt exists already");
     for name in ["b.txt", ""] {
         let ended = run(&["receive", &server.url(name), "-o", &folder.path("new/")], b"");
         check(&ended, 9, "gives no files");
