@@ -42,6 +42,7 @@
 //! | receiving and sending in different tasks | [`split`](MessageWebSocket::split) |
 //! | messages that do not fit in memory | [`next_reader`](MessageWebSocket::next_reader) and [`message_writer`](MessageWebSocket::message_writer) |
 //! | bytes, however many: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` | [`StreamWebSocket`] |
+//! | one message for many receivers: topics, chats, feeds | [`Broadcaster`] with [`receive_with`](MessageWebSocket::receive_with) |
 //! | connecting again after a loss | [`Reconnect`] |
 //! | any transport but TCP and TLS | [`connect_over`](MessageWebSocketControl::connect_over), [`Request::from_transport`]; after the handshake [`from_transport`](MessageWebSocketControl::from_transport) |
 //! | a Unix socket, an own resolver or connector, a proxy | the settings of [`MessageWebSocketControl`] |
@@ -64,6 +65,7 @@
 //! `aws-lc-rs` (default): TLS with that cryptographic provider. `ring`: TLS with that one. With neither, `wss` is refused.
 //! `pkcs12`: client and server certificates from PKCS#12 files. `self-signed`: certificates made on the spot, for tests and demonstrations.
 
+mod broadcast;
 mod certificate;
 mod connecting;
 mod control;
@@ -86,6 +88,10 @@ mod stream_split;
 mod stream_web_socket;
 mod tls;
 
+pub use broadcast::{
+    BroadcastStatistics, Broadcaster, Publication, Published, SlowConsumer, Subscription,
+    SubscriptionControl, SubscriptionId, TooSlow,
+};
 pub use certificate::{CertificateError, CertificateErrorSeverity};
 pub use connecting::Connecting;
 pub use control::MessageWebSocketControl;
