@@ -356,6 +356,14 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
 
+    /// broadcast: what happens to a client that does not take messages as fast as they come
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t = SlowConsumer::Wait)]
+    pub(crate) slow_consumer: SlowConsumer,
+
+    /// broadcast: most messages that wait for a client, within 1 MiB
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub(crate) queue: NonZeroUsize,
+
     /// files: the folder to serve, with all that is in it but hidden files. No link leads out of it
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
@@ -379,6 +387,19 @@ pub(crate) struct ServeArgs {
     /// files: largest file that clients can write; K, M, G and T are powers of 1,024
     #[arg(long, value_name = "BYTES", default_value = "16G", value_parser = size)]
     pub(crate) max_size: u64,
+}
+
+/// What is done about a client that does not follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SlowConsumer {
+    /// Senders wait for it, for 5 s; then it is closed
+    Wait,
+    /// It misses the oldest messages
+    DropOldest,
+    /// It gets the newest message only
+    Latest,
+    /// It is closed at once
+    Disconnect,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

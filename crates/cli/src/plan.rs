@@ -6,14 +6,22 @@ use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use wsduo::{ClientTls, Compression, Credential, Identity, MessageWebSocketControl, Proxy, RequestControl};
+use wsduo::{
+    ClientTls, Compression, Credential, Identity, MessageWebSocketControl, Proxy, RequestControl,
+    SlowConsumer, SubscriptionControl,
+};
 
-use crate::args::{ClientArgs, Command, ConnectArgs, DoctorArgs, PingArgs, ServeArgs, ServeKind, Typed};
+use crate::args::{
+    self, ClientArgs, Command, ConnectArgs, DoctorArgs, PingArgs, ServeArgs, ServeKind, Typed,
+};
 use crate::exit::Failure;
 use crate::files;
 
 /// How long a server's closing handshakes may take: a part of what it waits for them in all.
 const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long the clients of a broadcast wait for one that takes nothing.
+const BROADCAST_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to do.
 #[derive(Debug)]
@@ -107,6 +115,8 @@ pub(crate) struct Serve {
     pub(crate) kind: ServeKind,
     /// What files, if any.
     pub(crate) files: Option<files::Plan>,
+    /// How messages wait for the clients of a broadcast.
+    pub(crate) broadcast: SubscriptionControl,
     pub(crate) listen: String,
     pub(crate) identity: Option<Identity>,
     pub(crate) requests: RequestControl,
@@ -327,6 +337,7 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
     Ok(Serve {
         kind: args.kind,
         files,
+        broadcast: broadcast(&args),
         listen: args.listen,
         identity,
         requests,
@@ -335,6 +346,20 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
         max_connections: args.max_connections,
         threads: args.threads,
     })
+}
+
+/// How messages wait for the clients of a broadcast.
+fn broadcast(args: &ServeArgs) -> SubscriptionControl {
+    let policy = match args.slow_consumer {
+        args::SlowConsumer::Wait => SlowConsumer::Wait,
+        args::SlowConsumer::DropOldest => SlowConsumer::DropOldest,
+        args::SlowConsumer::Latest => SlowConsumer::LatestOnly,
+        args::SlowConsumer::Disconnect => SlowConsumer::Disconnect,
+    };
+    SubscriptionControl::new()
+        .slow_consumer(policy)
+        .max_messages(args.queue.get())
+        .wait_timeout(BROADCAST_WAIT_TIMEOUT)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ async fn serve(plan: Serve) -> Result<(), Failure> {
     raise_file_limit();
     let what = match (&plan.files, plan.kind) {
         (Some(files), _) => What::Files(files::Files::open(files)?),
-        (None, ServeKind::Broadcast) => What::Broadcast(Hub::default()),
+        (None, ServeKind::Broadcast) => What::Broadcast(Hub::new(plan.broadcast)),
         (None, _) => What::Echo,
     };
     let scheme = if plan.identity.is_some() { "wss" } else { "ws" };

@@ -42,6 +42,7 @@
 //! | receiving and sending in different tasks | [`split`](MessageWebSocket::split) |
 //! | messages that do not fit in memory | [`next_reader`](MessageWebSocket::next_reader) and [`message_writer`](MessageWebSocket::message_writer) |
 //! | bytes, however many: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` | [`StreamWebSocket`] |
+//! | one message for many receivers: topics, chats, feeds | [`Broadcaster`] with [`receive_with`](MessageWebSocket::receive_with) |
 //! | connecting again after a loss | [`Reconnect`] |
 //! | any transport but TCP and TLS | [`connect_over`](MessageWebSocketControl::connect_over), [`Request::from_transport`]; after the handshake [`from_transport`](MessageWebSocketControl::from_transport) |
 //! | a connection of another HTTP server: hyper, axum, tower | the features `hyper` and `axum` |
@@ -70,6 +71,7 @@
 mod answer;
 #[cfg(feature = "axum")]
 pub mod axum;
+mod broadcast;
 mod certificate;
 mod connecting;
 mod control;
@@ -94,6 +96,10 @@ mod tls;
 #[cfg(feature = "hyper")]
 pub mod upgrade;
 
+pub use broadcast::{
+    BroadcastStatistics, Broadcaster, Publication, Published, SlowConsumer, Subscription,
+    SubscriptionControl, SubscriptionId, TooSlow,
+};
 pub use certificate::{CertificateError, CertificateErrorSeverity};
 pub use connecting::Connecting;
 pub use control::MessageWebSocketControl;

@@ -10,6 +10,7 @@ mod ahead;
 mod end;
 mod payload;
 mod ping;
+mod subscribed;
 
 use std::future::Future;
 use std::io;

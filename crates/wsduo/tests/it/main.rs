@@ -7,6 +7,8 @@ mod api;
 mod authentication;
 mod authority;
 mod backpressure;
+mod broadcast;
+mod broadcast_policies;
 mod cancellation;
 mod certificates;
 mod closing;
