@@ -82,7 +82,6 @@ mod handler;
 mod information;
 mod io;
 mod message_web_socket;
-mod origin;
 mod parts;
 mod proxy;
 mod reconnect;
@@ -116,7 +115,10 @@ pub use message_web_socket::MessageWebSocket;
 pub use parts::{MessageReader, MessageWriter};
 pub use proxy::Proxy;
 pub use reconnect::{Reconnect, Waiting};
-pub use server::{Incoming, Listener, ListenerBuilder, Request, RequestControl};
+pub use server::{
+    Denial, Endpoint, ForwardedHeader, Incoming, Listener, ListenerBuilder, Request, RequestControl,
+    is_same_secret,
+};
 pub use split::{MessageReceiver, MessageSender};
 pub use status::{HResult, WebErrorStatus};
 pub use stream_control::{Framing, StreamWebSocketControl};

@@ -23,6 +23,7 @@ use crate::io::driver::Driver;
 use crate::io::tasks::{Half, Tasks};
 use crate::io::transport::Transport;
 use crate::parts::{MessageReader, MessageWriter};
+use crate::server::registry::Seat;
 use crate::split::{self, MessageReceiver, MessageSender};
 
 /// A WebSocket for whole messages, as client or as server, on any transport.
@@ -87,6 +88,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     ) -> Self {
         let driver = Driver::new(transport, connection, behind_handshake);
         Self { inner: Box::new(Inner { driver, facts, tasks: None, stream_ended: false }) }
+    }
+
+    /// The socket counts among those of its listener, and closes when that shuts down.
+    pub(crate) fn take_seat(&mut self, seat: Seat) {
+        self.inner.driver.take_seat(seat);
     }
 
     /// Waits for the next message and returns it whole.
