@@ -30,6 +30,7 @@ mod redirects;
 mod server;
 mod server_tls;
 mod split;
+mod split_parts;
 mod status;
 mod support;
 mod timers;
