@@ -217,6 +217,16 @@ macro_rules! common_settings {
             self.config(|config| config.keepalive = interval)
         }
 
+        /// Send a pong that nobody asked for so often (RFC 6455 §5.5.3): a sign of life that is not answered, for what lies
+        /// between and forgets quiet connections. Less than a second counts as one. `None`, or zero: never, the default,
+        /// since the [keepalive](Self::keepalive) finds out more.
+        #[must_use]
+        pub fn unsolicited_pong_interval(self, interval: impl Into<Option<std::time::Duration>>) -> Self {
+            let interval = interval.into().filter(|interval| !interval.is_zero());
+            let least = std::time::Duration::from_secs(1);
+            self.config(|config| config.unsolicited_pong = interval.map(|interval| interval.max(least)))
+        }
+
         /// How long the peer may be silent in the middle of a frame or with a ping unanswered. An idle connection never runs
         /// into it. `None`: for ever. Default 30 s.
         ///
