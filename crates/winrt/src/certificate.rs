@@ -9,6 +9,7 @@ use wsduo::Identity;
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Name};
 use x509_parser::time::ASN1Time;
 
+use crate::date_time::DateTime;
 use crate::error::Error;
 
 /// A certificate: of a server, or of this client with its private key. Cheap to clone.
@@ -32,8 +33,8 @@ pub struct Certificate {
     subject: String,
     issuer: String,
     serial_number: Vec<u8>,
-    valid_from: SystemTime,
-    valid_to: SystemTime,
+    valid_from: DateTime,
+    valid_to: DateTime,
     identity: Option<Identity>,
 }
 
@@ -53,8 +54,8 @@ impl Certificate {
             subject: display_name(certificate.subject()),
             issuer: display_name(certificate.issuer()),
             serial_number: certificate.raw_serial().to_vec(),
-            valid_from: time(validity.not_before),
-            valid_to: time(validity.not_after),
+            valid_from: time(validity.not_before)?,
+            valid_to: time(validity.not_after)?,
             identity: None,
             der: der.clone(),
         })
@@ -71,12 +72,12 @@ impl Certificate {
     }
 
     /// When it begins to be valid.
-    pub fn valid_from(&self) -> SystemTime {
+    pub fn valid_from(&self) -> DateTime {
         self.valid_from
     }
 
     /// When it ends to be valid.
-    pub fn valid_to(&self) -> SystemTime {
+    pub fn valid_to(&self) -> DateTime {
         self.valid_to
     }
 
@@ -150,7 +151,7 @@ fn display_name(name: &X509Name<'_>) -> String {
     common.map_or_else(|| name.to_string(), str::to_owned)
 }
 
-fn time(time: ASN1Time) -> SystemTime {
+fn time(time: ASN1Time) -> Result<DateTime, Error> {
     let seconds = time.timestamp();
     let distance = Duration::from_secs(seconds.unsigned_abs());
     let time = if seconds < 0 {
@@ -158,7 +159,7 @@ fn time(time: ASN1Time) -> SystemTime {
     } else {
         SystemTime::UNIX_EPOCH.checked_add(distance)
     };
-    time.unwrap_or(SystemTime::UNIX_EPOCH)
+    time.unwrap_or(SystemTime::UNIX_EPOCH).try_into()
 }
 
 #[cfg(test)]
@@ -169,7 +170,8 @@ mod tests {
     fn a_certificate_tells_what_stands_in_it() {
         let identity = Identity::self_signed(["www.example.org"]).unwrap();
         let certificate = Certificate::try_from(identity).unwrap();
-        assert!(certificate.valid_from() < SystemTime::now() && SystemTime::now() < certificate.valid_to());
+        let now = DateTime::try_from(SystemTime::now()).unwrap();
+        assert!(certificate.valid_from() < now && now < certificate.valid_to());
         assert!(!certificate.serial_number().is_empty() && !certificate.subject().is_empty());
         assert_eq!(certificate.subject(), certificate.issuer());
         assert_eq!(certificate.get_hash_value().len(), 20);

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use wsduo::MessageType;
 
+use crate::buffer::Buffer;
+use crate::data_reader::DataReader;
 use crate::enums::SocketMessageType;
 use crate::error::Error;
 use crate::operation::AsyncOperation;
-use crate::streams::{Buffer, IInputStream, InputStreamOptions};
+use crate::streams::{IInputStream, InputStreamOptions};
 
 /// How a socket was closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +83,16 @@ impl MessageWebSocketMessageReceivedEventArgs {
         self.received.is_complete
     }
 
-    /// The content as a stream. It can be had once, in one way: a second call is an [`Error::ILLEGAL_METHOD_CALL`].
+    /// The content in a reader that has it loaded. It can be had once, in one way: a second call, of this or of another of
+    /// these methods, is an [`Error::ILLEGAL_METHOD_CALL`].
+    ///
+    /// # Errors
+    /// As [`get_data_stream`](Self::get_data_stream).
+    pub fn get_data_reader(&self) -> Result<DataReader, Error> {
+        self.take().map(DataReader::from_buffer)
+    }
+
+    /// The content as a stream. As [`get_data_reader`](Self::get_data_reader).
     ///
     /// # Errors
     /// Where the event stands for an error, that error: its [`code`](Error::code) tells what happened to the connection.

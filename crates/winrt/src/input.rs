@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
+use crate::buffer::Buffer;
 use crate::core::Core;
 use crate::error::Error;
 use crate::operation::AsyncOperation;
-use crate::streams::{Buffer, IInputStream, InputStreamOptions};
+use crate::streams::{IInputStream, InputStreamOptions};
 
 /// How much is received before it is asked for.
 const AHEAD: usize = 64 << 10;

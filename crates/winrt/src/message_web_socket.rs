@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::buffer::Buffer;
 use crate::client::{client_members, message_received_members};
 use crate::control::MessageWebSocketControl;
 use crate::core::Guard;
@@ -9,7 +10,6 @@ use crate::information::MessageWebSocketInformation;
 use crate::operation::AsyncOperation;
 use crate::output;
 use crate::receiving::Delivery;
-use crate::streams::Buffer;
 
 /// A client for messages: binary ones and UTF-8.
 ///
@@ -19,21 +19,24 @@ use crate::streams::Buffer;
 ///
 /// # Examples
 /// ```no_run
-/// use wsduo_winrt::{MessageWebSocket, SocketMessageType};
+/// use wsduo_winrt::{DataWriter, MessageWebSocket, SocketMessageType};
 ///
 /// # async fn example() -> Result<(), wsduo_winrt::Error> {
 /// let socket = MessageWebSocket::new();
 /// socket.control().set_message_type(SocketMessageType::Utf8);
 /// socket.message_received(|socket, args| async move {
-///     match args.get_data() {
-///         Ok(data) => println!("{} bytes", data.length()),
+///     match args.get_data_reader().and_then(|reader| reader.read_string(reader.unconsumed_buffer_length())) {
+///         Ok(text) => println!("{text}"),
 ///         Err(error) => println!("the connection failed: {error}"),
 ///     }
 ///     let _ = socket.close_with_status(1000, "thank you");
 /// })?;
 /// socket.closed(|_, args| async move { println!("closed: {}", args.code()) })?;
 /// socket.connect("wss://example.org/echo").await?;
-/// socket.output_stream().write("Hello, World!".into()).await?;
+/// let writer = DataWriter::with_stream(socket.output_stream());
+/// writer.write_string("Hello, World!")?;
+/// writer.store().await?;
+/// writer.detach_stream()?;
 /// # Ok(())
 /// # }
 /// ```

@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use wsduo::{ByteString, Message, MessageType};
 
+use crate::buffer::Buffer;
 use crate::core::Core;
 use crate::error::Error;
 use crate::operation::AsyncOperation;
-use crate::streams::{Buffer, IOutputStream};
+use crate::streams::IOutputStream;
 
 /// The `OutputStream` of a socket. It does not keep the socket alive.
 #[derive(Debug)]

@@ -47,6 +47,14 @@ pub(crate) fn pipes() -> (Platform, Servers) {
     pipes_of(PeerControl::new(), 64 << 10)
 }
 
+/// The settings of `wsduo` that lead to the servers of [`pipes`].
+pub(crate) fn client_control() -> (PeerControl, Servers) {
+    let (sender, arriving) = mpsc::unbounded_channel();
+    let control =
+        PeerControl::new().connector(Pipes { arriving: sender, room: 64 << 10 }).proxy(Proxy::none());
+    (control, Servers { arriving })
+}
+
 /// The same with these settings and so many bytes of room in each direction.
 pub(crate) fn pipes_of(control: PeerControl, room: usize) -> (Platform, Servers) {
     let (sender, arriving) = mpsc::unbounded_channel();
@@ -184,4 +192,12 @@ pub(crate) fn code<R: std::fmt::Debug>(result: Result<R, Error>) -> HResult {
         Err(error) => error.code(),
         Ok(value) => panic!("expected an error, got {value:?}"),
     }
+}
+
+pub(crate) fn watch_closed_stream(socket: &StreamWebSocket, seen: &Seen) -> Result<EventToken, Error> {
+    let seen = seen.clone();
+    socket.closed(move |_, args| {
+        let seen = seen.clone();
+        async move { seen.note(format!("closed {} {}", args.code(), args.reason()).trim_end()) }
+    })
 }
