@@ -80,10 +80,11 @@ macro_rules! common_settings {
             self.set(|settings| settings.total_timeout = timeout.into())
         }
 
-        /// Whether small writes leave at once (Nagle's algorithm off). Default `true`.
+        /// Whether small writes leave at once (Nagle's algorithm off). Default `true`; on a server, what the
+        /// [listener](crate::ListenerBuilder::no_delay) says.
         #[must_use]
         pub fn no_delay(self, no_delay: bool) -> Self {
-            self.set(|settings| settings.no_delay = no_delay)
+            self.set(|settings| settings.no_delay = Some(no_delay))
         }
 
         /// Which proxy a client connects through. Default: [`Proxy::from_environment`](crate::Proxy::from_environment).
@@ -154,7 +155,8 @@ macro_rules! common_settings {
             self.set(|settings| settings.dialling.socket.keepalive = idle.into())
         }
 
-        /// How many bytes the system buffers for sending (`SO_SNDBUF`). Default `None`: as the system chooses.
+        /// How many bytes the system buffers for sending (`SO_SNDBUF`). Default `None`: as the system chooses. Of a connection that
+        /// a listener has accepted, it is set when the request is.
         #[must_use]
         pub fn send_buffer_size(self, bytes: impl Into<Option<u32>>) -> Self {
             self.set(|settings| settings.dialling.socket.send_buffer_size = bytes.into())
@@ -297,7 +299,7 @@ pub(crate) struct Settings {
     pub(crate) head_limits: HeadLimits,
     pub(crate) connect_timeout: Duration,
     pub(crate) total_timeout: Option<Duration>,
-    pub(crate) no_delay: bool,
+    pub(crate) no_delay: Option<bool>,
     pub(crate) dialling: Dialling,
     pub(crate) tls: ClientTls,
     pub(crate) credential: Option<Credential>,
@@ -316,7 +318,7 @@ impl Default for Settings {
             head_limits: HeadLimits::default(),
             connect_timeout: Duration::from_secs(60),
             total_timeout: None,
-            no_delay: true,
+            no_delay: None,
             dialling: Dialling::default(),
             tls: ClientTls::default(),
             credential: None,

@@ -282,7 +282,7 @@ impl Incoming {
                 let transport = Transport::tcp(tcp);
                 let tls = tls::information(&transport);
                 let facts = Facts { local_address, remote_address: Some(remote_address), agreed: None };
-                Request::receive(transport.with_permit(permit), control, facts, tls).await
+                Request::receive(transport.with_permit(permit), control, facts, tls, Transport::tune).await
             };
             deadline(control.timeout, receiving).await
         })
@@ -312,6 +312,8 @@ struct RequestInner<T> {
     behind_handshake: Vec<u8>,
     facts: Facts,
     tls: Option<TlsInformation>,
+    /// Sets what the settings say of the system's part of the transport, if it is one of the system's.
+    tune: fn(&T, &Settings),
     subprotocol: Option<String>,
     headers: HeaderMap,
     invalid: Option<Error>,
@@ -327,7 +329,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// # Cancel safety
     /// Dropping the future drops the transport.
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
-        let receiving = Self::receive(transport, control, Facts::default(), None);
+        let receiving = Self::receive(transport, control, Facts::default(), None, |_, _| ());
         Box::pin(deadline(control.timeout, receiving)).await
     }
 
@@ -336,6 +338,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         control: &RequestControl,
         facts: Facts,
         tls: Option<TlsInformation>,
+        tune: fn(&T, &Settings),
     ) -> Result<Self, Error> {
         let (request, behind_handshake) = io_handshake::server(&mut transport, control.limits).await?;
         if let Err(error) = control.origins.check(&request) {
@@ -350,6 +353,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             behind_handshake,
             facts,
             tls,
+            tune,
             subprotocol: None,
             headers: HeaderMap::new(),
             invalid: None,
@@ -454,6 +458,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             behind_handshake,
             mut facts,
             tls,
+            tune,
             subprotocol,
             mut headers,
             invalid,
@@ -482,6 +487,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             }
         };
         drop((request, headers));
+        tune(&transport, settings);
         let answering = async {
             let written = async {
                 transport.write_all(&response).await?;
