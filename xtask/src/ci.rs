@@ -55,8 +55,23 @@ const STEPS: &[Step] = &[
         work: Work::Cargo,
     },
     Step {
+        name: "clippy-hyper",
+        repeat: "cargo clippy --locked -p wsduo --no-default-features --features hyper -- -D warnings",
+        work: Work::Cargo,
+    },
+    Step {
+        name: "clippy-axum",
+        repeat: "cargo clippy --locked -p wsduo --no-default-features --features axum,ring -- -D warnings",
+        work: Work::Cargo,
+    },
+    Step {
         name: "docs",
         repeat: "RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps -p wsduo-proto -p wsduo",
+        work: Work::Cargo,
+    },
+    Step {
+        name: "docs-all-features",
+        repeat: "RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps -p wsduo --all-features",
         work: Work::Cargo,
     },
     // Apart from the command: its documentation would be written over the library's, which has the same name.

@@ -1,4 +1,4 @@
-//! Dumps a file as hexadecimal numbers: `cargo run --example hex_dump -- FILE`.
+//! Dumps a file as hexadecimal numbers: `cargo run -p wsduo-winrt --example hex_dump -- FILE`; without one, a small file of the crate.
 //!
 //! Loads 4096 bytes at a time until a load is short, which is the end of the file.
 
@@ -6,11 +6,12 @@ use wsduo_winrt::{DataReader, input_stream};
 
 /// How much is loaded at a time.
 const CHUNK: u32 = 4096;
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
 const BYTES_PER_LINE: usize = 16;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args_os().nth(1).ok_or("which file? hex_dump FILE")?;
+    let path = std::env::args_os().nth(1).unwrap_or_else(|| SAMPLE.into());
     let file = tokio::fs::File::open(path).await?;
     let reader = DataReader::new(input_stream(file));
     let mut offset = 0;

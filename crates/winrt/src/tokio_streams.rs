@@ -134,10 +134,9 @@ impl<S: AsyncWrite + Send + Unpin + 'static> IOutputStream for TokioStream<Outpu
 
     fn flush(&self) -> AsyncOperation<bool> {
         self.operation(|output| {
-            Box::pin(async move {
-                output.write_all().await?;
-                Ok(output.target.flush().await.is_ok())
-            })
+            Box::pin(
+                async move { Ok(output.write_all().await.is_ok() && output.target.flush().await.is_ok()) },
+            )
         })
     }
 

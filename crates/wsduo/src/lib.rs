@@ -44,6 +44,7 @@
 //! | bytes, however many: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` | [`StreamWebSocket`] |
 //! | connecting again after a loss | [`Reconnect`] |
 //! | any transport but TCP and TLS | [`connect_over`](MessageWebSocketControl::connect_over), [`Request::from_transport`]; after the handshake [`from_transport`](MessageWebSocketControl::from_transport) |
+//! | a connection of another HTTP server: hyper, axum, tower | the features `hyper` and `axum` |
 //! | a Unix socket, an own resolver or connector, a proxy | the settings of [`MessageWebSocketControl`] |
 //! | combinators | `Stream` and `Sink` |
 //!
@@ -62,8 +63,13 @@
 //! # Features
 //!
 //! `aws-lc-rs` (default): TLS with that cryptographic provider. `ring`: TLS with that one. With neither, `wss` is refused.
+//! `hyper`: WebSockets on connections of hyper's and whatever is built on it, such as tower services: module `upgrade`.
+//! `axum`: the same as an extractor: module `axum`.
 //! `pkcs12`: client and server certificates from PKCS#12 files. `self-signed`: certificates made on the spot, for tests and demonstrations.
 
+mod answer;
+#[cfg(feature = "axum")]
+pub mod axum;
 mod certificate;
 mod connecting;
 mod control;
@@ -85,6 +91,8 @@ mod stream_control;
 mod stream_split;
 mod stream_web_socket;
 mod tls;
+#[cfg(feature = "hyper")]
+pub mod upgrade;
 
 pub use certificate::{CertificateError, CertificateErrorSeverity};
 pub use connecting::Connecting;
@@ -125,3 +133,13 @@ pub use wsduo_proto::{
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// Compiles what the page shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrating-from-axum-ws.md")]
+struct MigratingFromAxum;
+
+/// Compiles what the page shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrating-from-tokio-tungstenite.md")]
+struct MigratingFromTokioTungstenite;

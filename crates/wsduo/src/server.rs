@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wsduo_proto::Role;
 use wsduo_proto::handshake::{self, HeadLimits};
 
+use crate::answer::Answer;
 use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
 use crate::information::{Agreed, Facts, TlsInformation};
@@ -79,6 +80,11 @@ impl RequestControl {
     pub fn allow_any_origin(mut self) -> Self {
         self.origins = Origins::Any;
         self
+    }
+
+    /// Whether a request that is in order is welcome; otherwise it is to be refused with 403.
+    pub(crate) fn check(&self, request: &handshake::Request) -> Result<(), Error> {
+        self.origins.check(request)
     }
 }
 
@@ -341,7 +347,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         tune: fn(&T, &Settings),
     ) -> Result<Self, Error> {
         let (request, behind_handshake) = io_handshake::server(&mut transport, control.limits).await?;
-        if let Err(error) = control.origins.check(&request) {
+        if let Err(error) = control.check(&request) {
             let body = format!("{error}\n");
             let refusal = handshake::refusal(StatusCode::FORBIDDEN, &HeaderMap::new(), &body);
             let _ = io_handshake::refuse(&mut transport, &refusal).await;
@@ -460,17 +466,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             tls,
             tune,
             subprotocol,
-            mut headers,
+            headers,
             invalid,
         } = *self.inner;
-        let subprotocol = subprotocol.or_else(|| {
-            settings.subprotocols.iter().find(|name| request.subprotocols.contains(name)).cloned()
-        });
-        for (name, value) in &settings.headers {
-            headers.append(name, value.clone());
-        }
-        let compression = settings.compression.and_then(|it| it.negotiation().accept(&request.extensions));
-        let (agreement, extensions) = compression.unzip();
+        let Answer { subprotocol, compression, extensions, headers } =
+            Answer::new(&request, settings, subprotocol, headers);
         let response = match invalid.map_or_else(|| settings.check(), Err) {
             Ok(()) => request
                 .accept(subprotocol.as_deref(), extensions.as_deref(), &headers)
@@ -504,7 +504,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         if subprotocol.is_some() || tls.is_some() {
             facts.agreed = Some(Arc::new(Agreed { subprotocol, tls, ..Agreed::default() }));
         }
-        let connection = settings.connection(Role::Server, agreement);
+        let connection = settings.connection(Role::Server, compression);
         Ok(MessageWebSocket::open(transport, connection, facts, behind_handshake))
     }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
 use wsduo_winrt::{
     DataReader, Error, IInputStream, InMemoryRandomAccessStream, InputStreamOptions, UnicodeEncoding,
     input_stream,
 };
 
-use crate::streams_support::{Source, begin, code, done};
+use crate::streams_support::{Source, begin, code, done, poll};
 
 fn bytes_of(reader: &DataReader) -> Vec<u8> {
     reader.detach_buffer().unwrap().as_ref().to_vec()
@@ -225,7 +227,7 @@ async fn a_tokio_reader_is_a_stream() {
     let stream = input_stream(ours);
     let mut read = stream.read(4, InputStreamOptions::NONE);
     tokio::io::AsyncWriteExt::write_all(&mut theirs, b"abc").await.unwrap();
-    assert!(crate::streams_support::poll(&mut read).is_pending());
+    assert!(poll(&mut read).is_pending());
     drop(read);
     // What the dropped read took is read next.
     let partial = stream.read(10, InputStreamOptions::PARTIAL).await.unwrap();
@@ -234,4 +236,32 @@ async fn a_tokio_reader_is_a_stream() {
     assert_eq!(stream.read(u32::MAX, InputStreamOptions::NONE).await.unwrap().length(), 0);
     stream.close();
     assert_eq!(code(stream.read(1, InputStreamOptions::NONE).await), Error::CLOSED);
+}
+
+proptest! {
+    #[test]
+    fn loads_dropped_at_any_time_neither_lose_nor_repeat_a_byte(
+        pieces in vec(vec(any::<u8>(), 1..20), 0..8),
+        loads in vec((1..30_u32, 0..3_u32), 1..12),
+    ) {
+        let source = Source::open(&[]);
+        let reader = DataReader::new(source.clone());
+        let mut pieces = pieces.iter();
+        let (mut given, mut read) = (Vec::new(), Vec::new());
+        for (count, options) in loads {
+            reader.set_input_stream_options(InputStreamOptions(options));
+            if let Some(piece) = pieces.next() {
+                source.push(piece);
+                given.extend(piece);
+            }
+            // Polled once, then dropped: over or not.
+            let _ = poll(&mut reader.load(count));
+            if count % 2 == 0 {
+                read.extend(bytes_of(&reader));
+            }
+        }
+        let _ = poll(&mut reader.load(u32::MAX));
+        read.extend(bytes_of(&reader));
+        prop_assert_eq!(read, given);
+    }
 }

@@ -1,6 +1,7 @@
 //! The rules of writers (spec §17.4, §10.1).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wsduo_winrt::{
     Buffer, DataWriter, Error, IOutputStream, InMemoryRandomAccessStream, UnicodeEncoding, output_stream,
@@ -213,19 +214,33 @@ fn lengths_of_text_are_bytes_and_code_units_have_a_name_of_their_own() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_tokio_writer_is_a_stream() {
     let (ours, mut theirs) = tokio::io::duplex(2);
     let stream = output_stream(ours);
     // The pipe has room for two of the three: the next write finishes what the dropped one left.
     drop(begin(stream.write(Buffer::from("abc"))));
     let mut read = vec![0; 4];
-    let (written, taken) = tokio::join!(stream.write(Buffer::from("d")), async {
-        tokio::io::AsyncReadExt::read_exact(&mut theirs, &mut read).await
-    });
+    let exchange = async {
+        tokio::join!(
+            stream.write(Buffer::from("d")),
+            tokio::io::AsyncReadExt::read_exact(&mut theirs, &mut read)
+        )
+    };
+    // The clock is paused: an exchange that waits for ever fails at once.
+    let (written, taken) = tokio::time::timeout(Duration::from_secs(1), exchange).await.unwrap();
     assert_eq!((written.unwrap(), taken.unwrap(), &read[..]), (1, 4, &b"abcd"[..]));
     assert!(stream.flush().await.unwrap());
     stream.close();
     assert_eq!(code(stream.write(Buffer::from("e")).await), Error::CLOSED);
     assert_eq!(tokio::io::AsyncReadExt::read(&mut theirs, &mut read).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_flush_of_a_tokio_writer_whose_reader_is_gone_is_false() {
+    let (ours, theirs) = tokio::io::duplex(1);
+    let stream = output_stream(ours);
+    drop(begin(stream.write(Buffer::from("abc"))));
+    drop(theirs);
+    assert!(!stream.flush().await.unwrap());
 }

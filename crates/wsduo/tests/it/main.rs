@@ -35,3 +35,6 @@ mod status;
 mod support;
 mod timers;
 mod tls;
+mod upgrade;
+mod upgrade_axum;
+mod upgrade_connections;
