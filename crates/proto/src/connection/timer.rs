@@ -34,6 +34,8 @@ pub(super) struct Waiting {
 pub(super) enum Due {
     Nothing,
     Ping,
+    /// A pong that nobody asked for.
+    Pong,
     TimedOut(TimedOut),
 }
 
@@ -50,6 +52,8 @@ pub(super) struct Timer {
     /// The look, or the ping, that last saw input; the look that last saw progress of the output.
     heard_at: Instant,
     wrote_at: Instant,
+    /// When the latest unsolicited pong was due.
+    ponged_at: Instant,
     /// How many pings were queued: the number of the latest.
     pings: u64,
     /// When the latest ping was queued, until it is answered.
@@ -99,6 +103,7 @@ impl Timer {
             is_far_off: false,
             heard_at: now,
             wrote_at: now,
+            ponged_at: now,
             ping: None,
             unanswered: None,
             pings: 0,
@@ -205,6 +210,9 @@ impl Timer {
         self.frame_waited = waiting.frame;
 
         let due = self.due(now, waiting, config);
+        if due == Due::Pong {
+            self.ponged_at = now;
+        }
         // The last byte may have come just now, or the answer to the ping may come: look again before a whole
         // interval has passed.
         let soon = config
@@ -254,6 +262,8 @@ impl Timer {
             Due::TimedOut(TimedOut::Receive)
         } else if waiting.open && self.unanswered.is_none() && passed(self.heard_at, config.keepalive) {
             Due::Ping
+        } else if waiting.open && passed(self.ponged_at, config.unsolicited_pong) {
+            Due::Pong
         } else {
             Due::Nothing
         }
@@ -267,6 +277,7 @@ impl Timer {
             after(self.wrote_at, config.send_timeout).filter(|_| waiting.output),
             self.silent_since(waiting).and_then(|since| after(since, config.receive_timeout)),
             after(self.heard_at, config.keepalive).filter(|_| waiting.open && self.unanswered.is_none()),
+            after(self.ponged_at, config.unsolicited_pong).filter(|_| waiting.open),
         ]
         .into_iter()
         .flatten()

@@ -1,10 +1,20 @@
-//! The original's rules, from the specification.
+//! The original's rules, from the specification: streams by themselves; sockets against servers of `wsduo`, on the loopback
+//! interface, or at the end of a pipe where time is played with.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic, in its helpers too")]
 
+mod certificates;
+mod closing;
+mod connecting;
 mod formats;
 mod reader;
+mod receiving;
+mod sending;
+mod server;
+mod settings;
+mod streaming;
 mod streams_support;
+mod support;
 mod surface_streams;
 mod text_exercise;
 mod writer;

@@ -141,6 +141,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.alarm.take_seat(seat);
     }
 
+    #[cfg(test)]
+    pub(crate) fn transport(&self) -> &T {
+        &self.transport
+    }
+
     /// Where it will be written how the connection ended.
     pub(crate) fn note_end(&mut self) -> EndNote {
         Arc::clone(self.end_note.get_or_insert_default())

@@ -7,9 +7,11 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::control::Settings;
 use crate::dialling::{BoxedStream, ReadWrite};
 
 /// The transport of sockets that [`connect`](crate::MessageWebSocket::connect) and [`Listener`](crate::Listener) make.
@@ -98,6 +100,26 @@ impl Transport {
         Self { stream: Stream::Tls(Box::new(tls)) }
     }
 
+    /// Sets what the settings say of an accepted connection, where it is TCP. A socket that refuses is about to report why.
+    pub(crate) fn tune(&self, settings: &Settings) {
+        match &self.stream {
+            Stream::Tcp(tcp) => {
+                if let Some(no_delay) = settings.no_delay {
+                    let _ = tcp.set_nodelay(no_delay);
+                }
+                if let Some(size) = settings.dialling.socket.send_buffer_size {
+                    let _ = SockRef::from(tcp).set_send_buffer_size(size as usize);
+                }
+            }
+            Stream::Other(_) => {}
+            #[cfg(feature = "__tls")]
+            Stream::Tls(tls) => match &tls.stream {
+                tokio_rustls::TlsStream::Client(stream) => stream.get_ref().0.tune(settings),
+                tokio_rustls::TlsStream::Server(stream) => stream.get_ref().0.tune(settings),
+            },
+        }
+    }
+
     #[cfg(feature = "__tls")]
     pub(crate) fn tls_parts(&self) -> Option<&Tls> {
         match &self.stream {
@@ -169,5 +191,26 @@ impl AsyncWrite for Transport {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         delegate!(self, poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Listener, MessageWebSocketControl};
+
+    #[tokio::test]
+    async fn an_accepted_connection_has_the_settings_of_its_control() {
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("ws://{}/", listener.local_address().unwrap());
+        let client = tokio::spawn(async move { crate::MessageWebSocket::connect(&uri).await });
+        let request = listener.accept().await.request().await.unwrap();
+        let control = MessageWebSocketControl::new().no_delay(false).send_buffer_size(50_000);
+        let socket = request.accept_message(&control).await.unwrap();
+        let _client = client.await.unwrap().unwrap();
+        let Stream::Tcp(tcp) = &socket.inner.driver.transport().stream else { panic!("not TCP") };
+        assert!(!tcp.nodelay().unwrap());
+        // Linux doubles it.
+        assert!((50_000..=100_000).contains(&SockRef::from(tcp).send_buffer_size().unwrap()));
     }
 }

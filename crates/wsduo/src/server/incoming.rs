@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind};
 use crate::information::Facts;
 use crate::io::handshake as io_handshake;
 use crate::io::transport::Reached;
+use crate::io::transport::Transport;
 use crate::tls;
 
 /// A connection of which nothing has been read.
@@ -130,7 +131,7 @@ async fn receive(
     let tls = tls::information(&transport);
     let facts = Facts { local_address, remote_address, agreed: None };
     let origin = Origin { on_loopback, facts, tls, place: Some(place), until };
-    Request::receive(transport, control, origin).await
+    Request::receive(transport, control, origin, Transport::tune).await
 }
 
 impl Shared {

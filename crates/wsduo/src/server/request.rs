@@ -38,6 +38,8 @@ struct RequestInner<T> {
     origin: Origin,
     told: Told,
     require_subprotocol: bool,
+    /// Sets what the settings say of the system's part of the transport, if it is one of the system's.
+    tune: fn(&T, &Settings),
     subprotocol: Option<String>,
     headers: HeaderMap,
     invalid: Option<Error>,
@@ -67,7 +69,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Dropping the future drops the transport.
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
         let origin = Origin { until: Instant::now().checked_add(control.timeout), ..Origin::default() };
-        let receiving = Self::receive(transport, control, origin);
+        let receiving = Self::receive(transport, control, origin, |_, _| ());
         Box::pin(deadline(control.timeout, receiving)).await
     }
 
@@ -75,6 +77,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         mut transport: T,
         control: &RequestControl,
         origin: Origin,
+        tune: fn(&T, &Settings),
     ) -> Result<Self, Error> {
         let (request, behind_handshake) = io_handshake::server(&mut transport, control.limits).await?;
         let told = control.told(origin.facts.remote_address.map(|address| address.ip()), &request.headers);
@@ -98,6 +101,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             origin,
             told,
             require_subprotocol: control.require_subprotocol,
+            tune,
             subprotocol: None,
             headers: HeaderMap::new(),
             invalid: None,
@@ -276,6 +280,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             behind_handshake,
             origin: Origin { mut facts, tls, place, .. },
             require_subprotocol,
+            tune,
             subprotocol,
             headers,
             invalid,
@@ -309,6 +314,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             }
         };
         drop((request, headers));
+        tune(&transport, settings);
         let answering = async {
             let written = async {
                 transport.write_all(&response).await?;

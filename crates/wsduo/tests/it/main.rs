@@ -34,6 +34,7 @@ mod refusals;
 mod server;
 mod server_tls;
 mod split;
+mod split_parts;
 mod status;
 mod support;
 mod timers;
