@@ -4,6 +4,7 @@
 
 mod ci;
 mod conformance;
+mod deny;
 mod examples;
 mod fuzz;
 mod interop;
