@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use wsduo::{Framing, Role, StreamReader, StreamWebSocket, StreamWebSocketControl, StreamWriter, Transport};
 
@@ -20,8 +21,9 @@ pub(crate) fn framing(plan: &Plan, role: Role, control: StreamWebSocketControl) 
     let mut dice = Dice::new(plan.dice(role).next());
     let framing = match dice.below(3) {
         0 => Framing::MessagePerWrite,
-        1 => Framing::MessagePerFlush,
-        _ => Framing::OneMessage,
+        // The client shuts down first, so that what the server has not ended by then would be cut off.
+        2 if role == Role::Client => Framing::OneMessage,
+        _ => Framing::MessagePerFlush,
     };
     control.framing(framing).frame_size(1 + dice.below(100_000) as usize)
 }
@@ -34,17 +36,28 @@ pub(crate) async fn converse(
 ) -> Result<(), Fault> {
     let (mut reader, mut writer) = stream.split();
     let mut dice = plan.dice(role);
-    let reading = read_all(&mut reader, dice.another());
-    let writing = write_all(&mut writer, plan, dice, ending);
+    let reading_dice = dice.another();
+    let (told, all_came) = oneshot::channel();
+    // To the very end, for the reason told in `talk.rs`.
+    let reading = async {
+        read_all(&mut reader, reading_dice).await?;
+        // Only a side that is being dropped has stopped waiting for this.
+        let _ = told.send(());
+        let mut rest = Vec::new();
+        match reader.read_to_end(&mut rest).await? {
+            0 => Ok(()),
+            more => Err(Fault::from(format!("{more} bytes came behind the last record"))),
+        }
+    };
+    let writing = async {
+        write_all(&mut writer, plan, dice, ending).await?;
+        if role == Role::Client && all_came.await.is_ok() {
+            writer.shutdown().await?;
+        }
+        Ok(())
+    };
     tokio::try_join!(reading, writing)?;
-    if role == Role::Client {
-        return Ok(writer.shutdown().await?);
-    }
-    let mut rest = Vec::new();
-    match reader.read_to_end(&mut rest).await? {
-        0 => Ok(()),
-        more => Err(format!("{more} bytes came behind the last record").into()),
-    }
+    Ok(())
 }
 
 async fn read_all(reader: &mut StreamReader<Transport>, mut dice: Dice) -> Result<(), Fault> {

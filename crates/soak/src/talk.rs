@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 use wsduo::{
     CloseCode, Closed, Error, ErrorKind, Message, MessageReceiver, MessageSender, MessageWebSocket, Role,
@@ -96,16 +96,30 @@ async fn converse(socket: Socket, plan: &Plan, role: Role, ending: Ending) -> Re
 async fn halves(socket: MessageWebSocket, plan: &Plan, role: Role, ending: Ending) -> Result<(), Fault> {
     let (mut receiver, sender) = socket.split();
     let mut dice = plan.dice(role);
-    let receiving = receive_all(&mut receiver, dice.another());
-    let sending = send_all(&sender, plan, dice, ending);
+    let receiving_dice = dice.another();
+    let (told, all_came) = oneshot::channel();
+    // The receiver is polled to the very end: while nobody waits on a socket, a frame that was begun is not gone on with and
+    // no ping is answered, and the peer is right to give up.
+    let receiving = async {
+        receive_all(&mut receiver, receiving_dice).await?;
+        // Only a side that is being dropped has stopped waiting for this.
+        let _ = told.send(());
+        match receiver.receive().await? {
+            None => Ok(()),
+            Some(message) => {
+                Err(Fault::from(format!("{} bytes came behind the last message", len(&message))))
+            }
+        }
+    };
+    let sending = async {
+        send_all(&sender, plan, dice, ending).await?;
+        if role == Role::Client && all_came.await.is_ok() {
+            check_closed(plan, &sender.close(CloseCode::NORMAL, "done").await?)?;
+        }
+        Ok(())
+    };
     tokio::try_join!(receiving, sending)?;
-    if role == Role::Client {
-        return check_closed(plan, &sender.close(CloseCode::NORMAL, "done").await?);
-    }
-    match receiver.receive().await? {
-        None => Ok(()),
-        Some(message) => Err(format!("{} bytes came behind the last message", len(&message)).into()),
-    }
+    Ok(())
 }
 
 /// Whether the end that this side asked for is as it should be.
