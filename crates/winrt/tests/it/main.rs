@@ -16,6 +16,7 @@ mod settings;
 mod streaming;
 mod streams_support;
 mod support;
+mod surface_sockets;
 mod surface_streams;
 mod text_exercise;
 mod writer;
