@@ -37,6 +37,7 @@
 //! * Handlers are added before connecting; settings are fixed by it, but for the message type. Later calls fail with
 //!   [`Error::ILLEGAL_METHOD_CALL`], or have no effect where the original's have none.
 //! * One write, or one [`store`](DataWriter::store), is one message. A writer or reader that is dropped undetached closes its stream.
+//! * The progress of a write is told once, when all of it has been taken: a message is queued as a whole.
 //! * Handlers are closures that return a future: `|socket, args| async move { … }`. They are called one at a time, and the
 //!   next message is not received before. In the original a handler that fails kills the process; here a panic is told by the
 //!   hook of the process and nothing else happens.

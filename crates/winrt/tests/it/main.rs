@@ -8,6 +8,7 @@ mod certificates;
 mod closing;
 mod connecting;
 mod formats;
+mod in_force;
 mod reader;
 mod receiving;
 mod sending;
