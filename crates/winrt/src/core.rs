@@ -81,7 +81,8 @@ pub(crate) struct Wish {
 /// A connection that sends, of whatever transport.
 pub(crate) trait Sending: Send + Sync {
     fn send(&self, message: Message) -> BoxFuture<'_, Result<(), wsduo::Error>>;
-    fn send_part(
+    /// Queues a part: what comes behind it is done in the same poll.
+    fn feed_part(
         &self,
         message_type: MessageType,
         bytes: Bytes,
@@ -99,13 +100,13 @@ where
         Box::pin(Self::send(self, message))
     }
 
-    fn send_part(
+    fn feed_part(
         &self,
         message_type: MessageType,
         bytes: Bytes,
         is_complete: bool,
     ) -> BoxFuture<'_, Result<(), wsduo::Error>> {
-        Box::pin(async move { Self::send_part(self, message_type, &bytes, is_complete).await })
+        Box::pin(async move { Self::feed_part(self, message_type, &bytes, is_complete).await })
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), wsduo::Error>> {
