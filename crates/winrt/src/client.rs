@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::core::{Core, Guard, aborted};
+use crate::core::{Core, Guard, aborted, check_runtime};
 use crate::operation::AsyncOperation;
 use crate::receiving::{self, Delivery};
 use crate::settings::Settings;
@@ -17,16 +17,14 @@ pub(crate) fn connect(
     let (guard, uri) = (Arc::clone(guard), uri.to_owned());
     AsyncOperation::new(async move {
         let core = &guard.core;
+        check_runtime()?;
         let settings = core.begin()?;
-        let mut connecting = Connecting { core, refusal: None };
+        let mut connecting = Connecting { core, is_open: false, refusal: None };
         let tls = validation::with_handlers(settings.tls(&core.platform), core);
         let control = settings.client(&core.platform).tls(tls);
         let socket = tokio::select! {
             biased;
-            _ = core.close_wished() => {
-                core.never_opened();
-                return Err(aborted());
-            }
+            _ = core.close_wished() => return Err(aborted()),
             connected = control.connect(&uri) => match connected {
                 Ok(socket) => socket,
                 Err(error) => {
@@ -35,19 +33,24 @@ pub(crate) fn connect(
                 }
             },
         };
-        receiving::open(core, socket, delivery(&settings))
+        receiving::open(core, socket, delivery(&settings))?;
+        connecting.is_open = true;
+        Ok(())
     })
 }
 
 /// Connecting under way: dropped without success, the socket may try again.
 struct Connecting<'a> {
     core: &'a Core,
+    is_open: bool,
     refusal: Option<wsduo::Error>,
 }
 
 impl Drop for Connecting<'_> {
     fn drop(&mut self) {
-        self.core.failed(self.refusal.take());
+        if !self.is_open {
+            self.core.failed(self.refusal.take());
+        }
     }
 }
 
@@ -90,7 +93,8 @@ macro_rules! client_members {
             ///
             /// # Errors
             /// [`Error::INVALID_ARGUMENT`](crate::Error::INVALID_ARGUMENT) for the URI or a setting;
-            /// [`Error::ILLEGAL_METHOD_CALL`](crate::Error::ILLEGAL_METHOD_CALL) for a socket that connects or was connected,
+            /// [`Error::ILLEGAL_METHOD_CALL`](crate::Error::ILLEGAL_METHOD_CALL) for a socket that connects or was
+            /// connected, and outside of a tokio runtime;
             /// [`Error::CLOSED`](crate::Error::CLOSED) for one that was closed;
             /// [`Error::ABORT`](crate::Error::ABORT) if it is closed meanwhile; `0x800C000E` if a handler
             /// rejected the server's certificate; what [`WebSocketError::get_status`](crate::WebSocketError::get_status) tells

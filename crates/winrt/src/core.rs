@@ -81,7 +81,8 @@ pub(crate) struct Wish {
 /// A connection that sends, of whatever transport.
 pub(crate) trait Sending: Send + Sync {
     fn send(&self, message: Message) -> BoxFuture<'_, Result<(), wsduo::Error>>;
-    fn send_part(
+    /// Queues a part: what comes behind it is done in the same poll.
+    fn feed_part(
         &self,
         message_type: MessageType,
         bytes: Bytes,
@@ -99,13 +100,13 @@ where
         Box::pin(Self::send(self, message))
     }
 
-    fn send_part(
+    fn feed_part(
         &self,
         message_type: MessageType,
         bytes: Bytes,
         is_complete: bool,
     ) -> BoxFuture<'_, Result<(), wsduo::Error>> {
-        Box::pin(async move { Self::send_part(self, message_type, &bytes, is_complete).await })
+        Box::pin(async move { Self::feed_part(self, message_type, &bytes, is_complete).await })
     }
 
     fn flush(&self) -> BoxFuture<'_, Result<(), wsduo::Error>> {
@@ -248,13 +249,19 @@ impl Core {
         Err(Error::new(Error::ILLEGAL_METHOD_CALL, text))
     }
 
-    /// Connecting came to nothing: it may be tried again.
+    /// Connecting came to nothing: it may be tried again, unless the socket was closed meanwhile.
     pub(crate) fn failed(&self, refusal: Option<wsduo::Error>) {
-        let mut state = self.state();
-        if state.phase == Phase::Connecting {
-            state.phase = Phase::Created;
+        let is_closed = {
+            let mut state = self.state();
+            if state.phase == Phase::Connecting {
+                state.phase = Phase::Created;
+            }
+            state.refusal = refusal;
+            state.phase == Phase::Closed
+        };
+        if is_closed {
+            self.never_opened();
         }
-        state.refusal = refusal;
     }
 
     /// # Errors
@@ -278,7 +285,9 @@ impl Core {
                 state.failure = failure;
             }
             let connection = state.connection.take();
-            state.information = connection.as_ref().map(|connection| connection.information());
+            if let Some(connection) = &connection {
+                state.information = Some(connection.information());
+            }
             connection
         };
         drop(connection);
@@ -365,9 +374,14 @@ impl Core {
             state.was_begun = true;
             before
         };
-        if before == Phase::Created {
-            drop(self.take_pending());
-            self.never_opened();
+        match before {
+            Phase::Created => {
+                drop(self.take_pending());
+                self.never_opened();
+            }
+            // Whoever reads does not wait for the closing handshake.
+            Phase::Connecting | Phase::Open => self.input.end(End::Closed),
+            Phase::Closed | Phase::Ended => {}
         }
         matches!(before, Phase::Connecting | Phase::Open)
     }
@@ -426,6 +440,16 @@ pub(crate) fn closed() -> Error {
 
 pub(crate) fn aborted() -> Error {
     Error::new(Error::ABORT, "connecting was cancelled: the socket was closed")
+}
+
+/// # Errors
+/// [`Error::ILLEGAL_METHOD_CALL`] outside of a tokio runtime, where neither timers nor tasks can be had.
+pub(crate) fn check_runtime() -> Result<(), Error> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        let text = "there is no tokio runtime here; connect and accept in a task of one, or in its block_on";
+        return Err(Error::new(Error::ILLEGAL_METHOD_CALL, text));
+    }
+    Ok(())
 }
 
 fn too_early() -> Error {

@@ -176,6 +176,8 @@ struct Reading<'a> {
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         self.input.lock().wanted = None;
+        // What was taken leaves room.
+        self.input.taken.notify_one();
     }
 }
 

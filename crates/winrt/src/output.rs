@@ -85,8 +85,10 @@ pub(crate) fn send_frame(core: Arc<Core>, buffer: Buffer, is_final: bool) -> Asy
         let length = buffer.length();
         // That of the first frame is that of the message.
         let message_type = core.in_frames().unwrap_or(message_type.into());
-        sending.send_part(message_type, buffer.into(), is_final).await?;
+        sending.feed_part(message_type, buffer.into(), is_final).await?;
+        // At once: should this be dropped from here on, the frame is on its way all the same.
         core.set_in_frames((!is_final).then_some(message_type));
+        sending.flush().await?;
         progress(length);
         Ok(length)
     })

@@ -51,11 +51,13 @@ pub(crate) fn open<T: Transport>(
 ) -> Result<(), Error> {
     let (receiver, sender) = socket.split();
     core.opened(Arc::new(sender.clone()))?;
-    tokio::spawn(run(Arc::clone(core), receiver, sender, delivery));
+    let unfinished = Unfinished { core: Some(Arc::clone(core)) };
+    tokio::spawn(run(unfinished, Arc::clone(core), receiver, sender, delivery));
     Ok(())
 }
 
 async fn run<T: Transport>(
+    mut unfinished: Unfinished,
     core: Arc<Core>,
     mut receiver: MessageReceiver<T>,
     sender: MessageSender<T>,
@@ -93,7 +95,27 @@ async fn run<T: Transport>(
         Outcome::Left(closed) => told(closed.filter(|closed| closed.clean)),
     };
     core.tell(core.closed.raise(&core, &args)).await;
+    unfinished.core = None;
     core.forget_handlers();
+}
+
+/// The task, begun or not: should its runtime go, nobody may wait for the socket any more, and nothing may keep it.
+struct Unfinished {
+    core: Option<Arc<Core>>,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.take() {
+            let error = Error::new(
+                Error::ABORT,
+                "the connection is gone: the runtime in which the socket connected was shut down",
+            );
+            core.ended(Some(error.clone()));
+            core.input.end(End::Failed(error));
+            core.forget_handlers();
+        }
+    }
 }
 
 fn told(closed: Option<Closed>) -> WebSocketClosedEventArgs {

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use wsduo::{BoxFuture, CloseCode, MessageWebSocketControl, Request};
 
 use crate::client::{closed_members, message_received_members};
-use crate::core::{Core, Guard, aborted};
+use crate::core::{Core, Guard, aborted, check_runtime};
 use crate::enums::{MessageWebSocketReceiveMode, SocketMessageType};
 use crate::error::Error;
 use crate::information::{ServerMessageWebSocketInformation, ServerStreamWebSocketInformation};
@@ -153,6 +153,7 @@ fn accept(guard: &Arc<Guard>) -> AsyncOperation<()> {
     let guard = Arc::clone(guard);
     AsyncOperation::new(async move {
         let core = &guard.core;
+        check_runtime()?;
         core.begin()?;
         let mut accepting = Accepting { core, is_accepted: false };
         let Some(Pending(pending)) = core.take_pending() else {
@@ -194,7 +195,8 @@ macro_rules! server_members {
             /// Accepts the request: the connection is open. Handlers are added before.
             ///
             /// # Errors
-            /// [`Error::ILLEGAL_METHOD_CALL`] the second time, [`Error::CLOSED`] after it was closed;
+            /// [`Error::ILLEGAL_METHOD_CALL`] the second time, and outside of a tokio runtime;
+            /// [`Error::CLOSED`] after it was closed;
             /// [`Error::INVALID_ARGUMENT`] for a subprotocol that the client does not offer, which refuses the request.
             ///
             /// # Cancel safety

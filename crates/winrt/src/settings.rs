@@ -126,7 +126,7 @@ impl Settings {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
             return invalid("a header name has characters that a header name cannot have".into());
         };
-        let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else {
+        let Ok(mut value) = HeaderValue::from_bytes(value.as_bytes()) else {
             return invalid(format!("the value of the header {name} has bytes that a header cannot have"));
         };
         match name.as_str() {
@@ -144,6 +144,8 @@ impl Settings {
             }
             _ => {}
         }
+        // Where the settings are printed, these are not.
+        value.set_sensitive(matches!(name.as_str(), "authorization" | "cookie"));
         self.headers.retain(|(other, _)| *other != name);
         self.headers.push((name, value));
         Ok(())

@@ -300,6 +300,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
         bytes: &[u8],
         is_complete: bool,
     ) -> Result<(), Error> {
+        self.feed_part(message_type, bytes, is_complete).await?;
+        self.flush().await
+    }
+
+    /// As [`send_part`](Self::send_part), but returns once the part is queued, as [`feed`](Self::feed) does: for those who
+    /// have to know that it is.
+    ///
+    /// # Errors
+    /// As [`send_part`](Self::send_part).
+    ///
+    /// # Cancel safety
+    /// Safe: dropped before it returns, the part is not sent.
+    pub async fn feed_part(
+        &self,
+        message_type: MessageType,
+        bytes: &[u8],
+        is_complete: bool,
+    ) -> Result<(), Error> {
         let owner = &self.shared.sends_parts;
         poll_fn(|cx| {
             self.shared.poll(Half::Sender, cx, |driver, cx| {
@@ -314,7 +332,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
             })
         })
         .await?;
-        self.flush().await
+        self.shared.tasks.wake(Changed { for_receiver: true, for_senders: false });
+        Ok(())
     }
 
     async fn queue(&self, message: Outgoing<'_>) -> Result<(), Error> {

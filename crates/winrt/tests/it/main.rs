@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic, in its helpers too")]
 
+mod attacks;
 mod bandwidth;
 mod certificates;
 mod closing;
