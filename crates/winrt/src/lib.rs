@@ -129,3 +129,8 @@ pub use tokio_streams::{input_stream, output_stream};
 pub use validation::{Deferral, WebSocketServerCustomValidationRequestedEventArgs};
 pub use web_socket::{IWebSocket, IWebSocketControl, IWebSocketInformation, WebSocketError};
 pub use wsduo::{HResult, Identity, WebErrorStatus};
+
+/// Compiles what the guide shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/porting-from-uwp.md")]
+struct PortingGuide;

@@ -7,6 +7,7 @@ mod certificates;
 mod closing;
 mod connecting;
 mod formats;
+mod guide;
 mod reader;
 mod receiving;
 mod sending;
