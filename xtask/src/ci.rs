@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::conformance::{self, Plan, Role, Set};
 use crate::shell::{Outcome, Running, cargo, run, run_within};
-use crate::{examples, fuzz, interop, tidy};
+use crate::{deny, examples, fuzz, interop, tidy};
 
 /// Building included; the demonstration itself takes a second.
 const DEMO_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -32,6 +32,11 @@ enum Work {
 /// In the order of a run.
 const STEPS: &[Step] = &[
     Step { name: "tidy", repeat: "cargo xtask tidy", work: Work::Own(tidy::run) },
+    Step {
+        name: "dependencies",
+        repeat: "cargo deny check bans licenses sources",
+        work: Work::Own(deny::run_check),
+    },
     Step { name: "format", repeat: "cargo fmt --all --check", work: Work::Cargo },
     Step {
         name: "format-fuzz",
@@ -116,8 +121,8 @@ const STEPS: &[Step] = &[
     Step { name: "interop", repeat: "cargo xtask interop --mib 8", work: Work::Own(|| interop::run_all(8)) },
     Step {
         name: "fuzz",
-        repeat: "cargo xtask fuzz --seconds 20",
-        work: Work::Own(|| fuzz::run_targets(20, &[])),
+        repeat: "cargo xtask fuzz --seconds 12",
+        work: Work::Own(|| fuzz::run_targets(12, &[])),
     },
 ];
 

@@ -1,6 +1,7 @@
 //! Rules of this repository that no compiler checks. `cargo test` checks them too.
 
 mod graph;
+mod named_tests;
 mod source;
 
 use std::fs;
@@ -19,9 +20,9 @@ struct SourceFile {
 /// Checks every rule; the error lists all that is broken.
 pub(crate) fn run() -> Outcome {
     let mut broken = graph::broken()?;
-    for file in source_files()? {
-        broken.extend(source::broken(&file));
-    }
+    let files = source_files()?;
+    broken.extend(files.iter().flat_map(source::broken));
+    broken.extend(named_tests::broken(&files)?);
     if broken.is_empty() { Ok(()) } else { Err(format!("not tidy:\n  {}", broken.join("\n  "))) }
 }
 

@@ -4,6 +4,7 @@ use http::HeaderMap;
 use wsduo_proto::handshake::{DeflateAgreement, Request};
 
 use crate::control::Settings;
+use crate::error::{Error, ErrorKind};
 
 /// What is agreed to.
 #[derive(Debug)]
@@ -33,5 +34,15 @@ impl Answer {
         let compression = settings.compression.and_then(|it| it.negotiation().accept(&request.extensions));
         let (compression, extensions) = compression.unzip();
         Self { subprotocol, compression, extensions, headers }
+    }
+    /// # Errors
+    /// [`ErrorKind::Handshake`] with the reason for a 400: no subprotocol was agreed.
+    pub(crate) fn check_subprotocol(&self, settings: &Settings) -> Result<(), Error> {
+        if self.subprotocol.is_some() {
+            return Ok(());
+        }
+        let known = settings.subprotocols.join(", ");
+        let text = format!("the client offers no subprotocol of this server: {known}");
+        Err(Error::text(ErrorKind::Handshake, text))
     }
 }

@@ -42,6 +42,7 @@
 //! | receiving and sending in different tasks | [`split`](MessageWebSocket::split) |
 //! | messages that do not fit in memory | [`next_reader`](MessageWebSocket::next_reader) and [`message_writer`](MessageWebSocket::message_writer) |
 //! | bytes, however many: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` | [`StreamWebSocket`] |
+//! | one message for many receivers: topics, chats, feeds | [`Broadcaster`] with [`receive_with`](MessageWebSocket::receive_with) |
 //! | connecting again after a loss | [`Reconnect`] |
 //! | any transport but TCP and TLS | [`connect_over`](MessageWebSocketControl::connect_over), [`Request::from_transport`]; after the handshake [`from_transport`](MessageWebSocketControl::from_transport) |
 //! | a connection of another HTTP server: hyper, axum, tower | the features `hyper` and `axum` |
@@ -70,6 +71,7 @@
 mod answer;
 #[cfg(feature = "axum")]
 pub mod axum;
+mod broadcast;
 mod certificate;
 mod connecting;
 mod control;
@@ -80,7 +82,6 @@ mod handler;
 mod information;
 mod io;
 mod message_web_socket;
-mod origin;
 mod parts;
 mod proxy;
 mod reconnect;
@@ -94,6 +95,10 @@ mod tls;
 #[cfg(feature = "hyper")]
 pub mod upgrade;
 
+pub use broadcast::{
+    BroadcastStatistics, Broadcaster, Publication, Published, SlowConsumer, Subscription,
+    SubscriptionControl, SubscriptionId, TooSlow,
+};
 pub use certificate::{CertificateError, CertificateErrorSeverity};
 pub use connecting::Connecting;
 pub use control::MessageWebSocketControl;
@@ -110,7 +115,10 @@ pub use message_web_socket::MessageWebSocket;
 pub use parts::{MessageReader, MessageWriter};
 pub use proxy::Proxy;
 pub use reconnect::{Reconnect, Waiting};
-pub use server::{Incoming, Listener, ListenerBuilder, Request, RequestControl};
+pub use server::{
+    Denial, Endpoint, ForwardedHeader, Incoming, Listener, ListenerBuilder, Request, RequestControl,
+    is_same_secret,
+};
 pub use split::{MessageReceiver, MessageSender};
 pub use status::{HResult, WebErrorStatus};
 pub use stream_control::{Framing, StreamWebSocketControl};

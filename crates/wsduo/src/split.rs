@@ -11,6 +11,7 @@ use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use wsduo_proto::{CloseCode, Closed, CommandError, Message, MessagePart, MessageType, Outgoing};
 
+use crate::broadcast::Subscription;
 use crate::error::Error;
 use crate::information::{Facts, MessageWebSocketInformation};
 use crate::io::alarm::Alarm;
@@ -227,6 +228,44 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
         self.queue(message.into()).await?;
         self.shared.tasks.wake(Changed { for_receiver: true, for_senders: false });
         Ok(())
+    }
+
+    /// As [`feed`](Self::feed), but never waits: for those who rather drop a message than wait for a slow peer.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed), and [`ErrorKind::Busy`](crate::ErrorKind::Busy) if
+    /// [`max_queued`](crate::MessageWebSocketControl::max_queued) bytes wait already; the message is not sent then.
+    pub fn try_feed<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), Error> {
+        let message = message.into();
+        self.shared.with(|driver| driver.try_queue(message))?;
+        self.shared.tasks.wake(Changed { for_receiver: true, for_senders: false });
+        Ok(())
+    }
+
+    /// How many bytes are queued and not in the hands of the transport yet; little more than
+    /// [`max_queued`](crate::MessageWebSocketControl::max_queued) and the largest message.
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.with(|driver| driver.queued())
+    }
+
+    /// Sends what a subscription brings, until the connection ends: for a task, or a branch of one, beside another that
+    /// receives. [`MessageWebSocket::receive_with`](crate::MessageWebSocket::receive_with) does both in one.
+    ///
+    /// Returns if the receiver was let go as too slow: then it has closed the connection, with
+    /// [`TRY_AGAIN_LATER`](CloseCode::TRY_AGAIN_LATER).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Safe: what was taken from the subscription is queued, and any half goes on writing it.
+    pub async fn forward(&self, subscription: &mut Subscription) -> Result<Closed, Error> {
+        poll_fn(|cx| {
+            // The subscription wakes who sends, not all halves.
+            let waker = cx.waker().clone();
+            self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_forward(cx, &waker, subscription))
+        })
+        .await
     }
 
     /// Sends a part of a message as a frame of its own: the first part begins the message, the one with `is_complete` ends

@@ -10,6 +10,7 @@ mod ahead;
 mod end;
 mod payload;
 mod ping;
+mod subscribed;
 
 use std::future::Future;
 use std::io;
@@ -34,6 +35,7 @@ use super::scratch;
 use crate::error::Error;
 use crate::information::{CompressionInformation, Statistics};
 use crate::reconnect::EndNote;
+use crate::server::registry::{Call, Seat};
 
 /// Payloads of which at least this much is to come are read straight into the memory of their message.
 const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
@@ -132,6 +134,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             bytes_received: 0,
             end_note: None,
         }
+    }
+
+    /// The connection counts among those of its listener, and ends when that shuts down.
+    pub(crate) fn take_seat(&mut self, seat: Seat) {
+        self.alarm.take_seat(seat);
     }
 
     #[cfg(test)]
@@ -513,6 +520,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     #[cold]
     fn look_at_clock(&mut self) {
+        match self.alarm.heed() {
+            Some(Call::Close) => self.go_away(),
+            Some(Call::Drop) => return self.cut(),
+            None => {}
+        }
         let result = self.connection.look_at_clock(Alarm::now(), &mut Keys);
         self.alarm.set(self.connection.next_look());
         if let Err(timed_out) = result {

@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::control::Settings;
 use crate::dialling::{BoxedStream, ReadWrite};
@@ -19,8 +18,6 @@ use crate::dialling::{BoxedStream, ReadWrite};
 #[derive(Debug)]
 pub struct Transport {
     stream: Stream,
-    /// Counts among the connections of a listener until it is dropped.
-    _permit: Option<Box<OwnedSemaphorePermit>>,
 }
 
 #[derive(Debug)]
@@ -84,13 +81,13 @@ impl Reached {
 
 impl Transport {
     pub(crate) fn tcp(stream: TcpStream) -> Self {
-        Self { stream: Stream::Tcp(stream), _permit: None }
+        Self { stream: Stream::Tcp(stream) }
     }
 
-    fn other(stream: BoxedStream) -> Self {
+    pub(crate) fn other(stream: BoxedStream) -> Self {
         let is_write_vectored = stream.inner.is_write_vectored();
         let other = Other { stream: Mutex::new(stream.inner), is_write_vectored };
-        Self { stream: Stream::Other(other), _permit: None }
+        Self { stream: Stream::Other(other) }
     }
 
     #[cfg(feature = "__tls")]
@@ -100,11 +97,7 @@ impl Transport {
         asked_for: Option<Box<str>>,
     ) -> Self {
         let tls = Tls { stream: stream.into(), certificate_errors, asked_for };
-        Self { stream: Stream::Tls(Box::new(tls)), _permit: None }
-    }
-
-    pub(crate) fn with_permit(self, permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self { _permit: permit.map(Box::new), ..self }
+        Self { stream: Stream::Tls(Box::new(tls)) }
     }
 
     /// Sets what the settings say of an accepted connection, where it is TCP. A socket that refuses is about to report why.

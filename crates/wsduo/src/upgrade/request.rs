@@ -16,6 +16,7 @@ use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
 use crate::information::{Agreed, Facts};
 use crate::message_web_socket::MessageWebSocket;
+use crate::server::Told;
 use crate::stream_control::StreamWebSocketControl;
 use crate::stream_web_socket::StreamWebSocket;
 
@@ -26,6 +27,7 @@ pub struct UpgradeRequest {
     request: handshake::Request,
     on_upgrade: Option<OnUpgrade>,
     remote_address: Option<SocketAddr>,
+    require_subprotocol: bool,
     subprotocol: Option<String>,
     headers: HeaderMap,
     invalid: Option<Error>,
@@ -50,6 +52,7 @@ impl UpgradeRequest {
             request,
             on_upgrade: None,
             remote_address: None,
+            require_subprotocol: false,
             subprotocol: None,
             headers: HeaderMap::new(),
             invalid: None,
@@ -68,8 +71,9 @@ impl UpgradeRequest {
 
     /// Refuses what may not connect.
     pub(crate) fn welcome(self, control: &RequestControl) -> Result<Self, Refusal> {
-        match control.check(&self.request) {
-            Ok(()) => Ok(self),
+        // What is in front, and behind which address this is, the server around knows alone.
+        match control.check(&self.request, false, false, &Told::default()) {
+            Ok(()) => Ok(Self { require_subprotocol: control.require_subprotocol, ..self }),
             Err(error) => Err(Refusal::told(StatusCode::FORBIDDEN, error)),
         }
     }
@@ -159,10 +163,16 @@ impl UpgradeRequest {
         self,
         settings: &Arc<Settings>,
     ) -> Result<(Response<B>, Pending<MessageWebSocket>), Refusal> {
-        let Self { request, on_upgrade, remote_address, subprotocol, headers, invalid } = self;
+        let Self { request, on_upgrade, remote_address, require_subprotocol, subprotocol, headers, invalid } =
+            self;
         invalid.map_or_else(|| settings.check(), Err).map_err(Refusal::internal)?;
-        let Answer { subprotocol, compression, extensions, headers } =
-            Answer::new(&request, settings, subprotocol, headers);
+        let answer = Answer::new(&request, settings, subprotocol, headers);
+        if require_subprotocol {
+            answer
+                .check_subprotocol(settings)
+                .map_err(|error| Refusal::told(StatusCode::BAD_REQUEST, error))?;
+        }
+        let Answer { subprotocol, compression, extensions, headers } = answer;
         let headers = request
             .accept_headers(subprotocol.as_deref(), extensions.as_deref(), &headers)
             .map_err(Refusal::handshake)?;
