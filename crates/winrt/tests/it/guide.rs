@@ -77,7 +77,8 @@ mod here {
         DataWriter::write_uint64,
         DateTime.universal_time,
         Deferral::complete,
-        Error::code, Error::status,
+        Error::ABORT, Error::BOUNDS, Error::CLOSED, Error::ILLEGAL_METHOD_CALL, Error::INVALID_ARGUMENT,
+        Error::INVALID_OPERATION, Error::NO_UNICODE_TRANSLATION, Error::code, Error::status,
         Guid::from_u128, Guid::to_u128,
         HostName::canonical_name, HostName::display_name, HostName::host_name_type, HostName::is_equal,
         HostName::new, HostName::raw_name,
@@ -183,7 +184,7 @@ mod here {
 
 mod idiomatic {
     use wsduo::{
-        ClientTls, CloseCode, Closed, Credential, Error, Identity, Message, MessagePart,
+        ClientTls, CloseCode, Closed, Credential, Error, ErrorKind, Identity, Message, MessagePart,
         MessageWebSocketControl, MessageWebSocketInformation, Proxy, ServerCertificate, Statistics,
         StreamWebSocketControl, StreamWebSocketInformation, TlsInformation, Transport,
     };
@@ -203,6 +204,7 @@ mod idiomatic {
         Closed.clean, Closed.code, Closed.initiator, Closed.reason,
         Credential::new("", ""),
         Error::hresult, Error::kind, Error::web_error_status,
+        ErrorKind::CertificateRejected, ErrorKind::Closed, ErrorKind::InvalidInput, ErrorKind::Misuse,
         Identity::from_pem("", ""), Identity::from_pkcs12("", ""),
         Message::Binary, Message::Text, Message::into_bytes, Message::message_type,
         MessagePart.is_complete,
