@@ -19,7 +19,7 @@ use crate::plan::{Cut, Plan, Style};
 use crate::report::{Report, Tally};
 use crate::talk::{Ending, Fault, Socket, hold, is_cut};
 use crate::watching::{Sample, cpu_seconds};
-use crate::{Args, Failure, stream};
+use crate::{ALLOCATED, Args, Failure, stream};
 
 /// For connections to come to their end. Idle ones may be in the middle of a keepalive interval.
 const WINDING_UP: Duration = Duration::from_secs(60);
@@ -246,14 +246,16 @@ async fn sample_until_the_end(args: &Args, pid: u32, heard: &Arc<Mutex<Heard>>) 
         samples.push(both);
         if samples.len() % 60 == 0 {
             println!(
-                "minute {:.0}: {} received, {} clean, {} cut, {} violations; KiB {} and {}",
+                "minute {:.0}: {} received, {} clean, {} cut, {} violations; KiB {} and {}, of which allocated {} and {}",
                 now / 60.0,
                 COUNTS.received.get(),
                 COUNTS.clean.get(),
                 COUNTS.cut.get(),
                 COUNTS.violations.get(),
                 both[0].resident,
-                both[1].resident
+                both[1].resident,
+                both[0].allocated,
+                both[1].allocated
             );
         }
     }
@@ -263,6 +265,10 @@ async fn sample_until_the_end(args: &Args, pid: u32, heard: &Arc<Mutex<Heard>>) 
 fn samples_of_both(pid: u32, second: f64, heard: &Arc<Mutex<Heard>>) -> Option<[Sample; 2]> {
     let own = Handle::current().metrics().num_alive_tasks() as u64;
     let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-    let tasks = heard.counts.get("tasks").copied().unwrap_or_default();
-    Some([Sample::of(std::process::id(), second, own)?, Sample::of(pid, second, tasks)?])
+    let told = |name: &str| heard.counts.get(name).copied().unwrap_or_default();
+    let allocated = ALLOCATED.current_usage() as u64 / 1024;
+    Some([
+        Sample::of(std::process::id(), second, own, allocated)?,
+        Sample::of(pid, second, told("tasks"), told("allocated"))?,
+    ])
 }

@@ -21,6 +21,11 @@ mod whole;
 use std::process::ExitCode;
 
 use clap::Parser;
+use peak_alloc::PeakAlloc;
+
+/// Counts what is allocated: resident memory alone cannot tell a leak from what the allocator keeps.
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -39,7 +44,7 @@ struct Args {
     /// Repeats the choices of another run, though not its timing
     #[arg(long)]
     seed: Option<u64>,
-    /// Most KiB a minute by which memory may grow in the second half of a run of five minutes or more
+    /// Most KiB a minute by which memory, allocated and resident, may grow in the second half of a run of five minutes or more
     #[arg(long, default_value_t = 512.0)]
     bound: f64,
     /// Be the server of another process

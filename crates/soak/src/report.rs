@@ -11,6 +11,9 @@ const SHORTEST: f64 = 300.0;
 /// Tasks and descriptors that a process without connections may have.
 const AT_REST: u64 = 32;
 
+const RESIDENT: fn(&Sample) -> u64 = |sample| sample.resident;
+const ALLOCATED: fn(&Sample) -> u64 = |sample| sample.allocated;
+
 /// What one process has counted.
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -64,11 +67,15 @@ impl Report {
             failures.push(format!("{violations} violations"));
         }
         for (index, side) in self.sides.iter().enumerate() {
-            let slope = self.slope(index);
-            if self.seconds() >= SHORTEST && slope > bound {
-                let name = side.name;
-                failures
-                    .push(format!("memory of the {name} grows by {slope:.0} KiB a minute; at most {bound}"));
+            for (kind, slope) in
+                [("resident", self.slope(index, RESIDENT)), ("allocated", self.slope(index, ALLOCATED))]
+            {
+                if self.seconds() >= SHORTEST && slope > bound {
+                    let name = side.name;
+                    failures.push(format!(
+                        "{kind} memory of the {name} grows by {slope:.0} KiB a minute; at most {bound}"
+                    ));
+                }
             }
         }
         match self.last {
@@ -92,10 +99,10 @@ impl Report {
     }
 
     /// KiB a minute over the second half of the run.
-    fn slope(&self, side: usize) -> f64 {
+    fn slope(&self, side: usize, memory: fn(&Sample) -> u64) -> f64 {
         let half: Vec<Sample> =
             self.samples[self.samples.len() / 2..].iter().map(|both| both[side]).collect();
-        slope(&half, |sample| sample.resident)
+        slope(&half, memory)
     }
 }
 
@@ -124,11 +131,15 @@ impl fmt::Display for Report {
         row("KiB resident half-way", at(len / 2, |sample| sample.resident))?;
         row("KiB resident at the end", at(len.saturating_sub(1), |sample| sample.resident))?;
         row("KiB resident at most", [0, 1].map(|side| self.most(side, |sample| sample.resident)))?;
-        row("slope, KiB a minute", [0, 1].map(|side| format!("{:+.1}", self.slope(side))))?;
+        row("slope, KiB a minute", [0, 1].map(|side| format!("{:+.1}", self.slope(side, RESIDENT))))?;
+        row("KiB allocated half-way", at(len / 2, ALLOCATED))?;
+        row("KiB allocated at the end", at(len.saturating_sub(1), ALLOCATED))?;
+        row("slope, KiB a minute", [0, 1].map(|side| format!("{:+.1}", self.slope(side, ALLOCATED))))?;
         row("descriptors at most", [0, 1].map(|side| self.most(side, |sample| sample.descriptors)))?;
         row("tasks at most", [0, 1].map(|side| self.most(side, |sample| sample.tasks)))?;
         if let Some(last) = self.last {
             row("KiB when all is over", last.map(|sample| sample.resident.to_string()))?;
+            row("KiB allocated then", last.map(|sample| sample.allocated.to_string()))?;
             row("descriptors then", last.map(|sample| sample.descriptors.to_string()))?;
             row("tasks then", last.map(|sample| sample.tasks.to_string()))?;
         }

@@ -12,7 +12,7 @@ use wsduo::{
 use crate::counts::COUNTS;
 use crate::plan::{Cut, Plan, Style};
 use crate::talk::{Ending, Socket, hold, is_cut};
-use crate::{Failure, stream};
+use crate::{ALLOCATED, Failure, stream};
 
 /// Serves until its standard input ends; a line on it means that the end is near.
 pub(crate) async fn run() -> Result<(), Failure> {
@@ -46,7 +46,9 @@ pub(crate) async fn run() -> Result<(), Failure> {
 
 fn report() {
     let counts: Vec<String> = COUNTS.all().iter().map(|(name, count)| format!("{name}={count}")).collect();
-    println!("counts tasks={} {}", Handle::current().metrics().num_alive_tasks(), counts.join(" "));
+    let (tasks, allocated) =
+        (Handle::current().metrics().num_alive_tasks(), ALLOCATED.current_usage() / 1024);
+    println!("counts tasks={tasks} allocated={allocated} {}", counts.join(" "));
 }
 
 async fn serve(incoming: Incoming, ending: Ending) {

@@ -9,18 +9,20 @@ pub(crate) struct Sample {
     pub(crate) second: f64,
     /// KiB that are resident.
     pub(crate) resident: u64,
+    /// KiB that are allocated.
+    pub(crate) allocated: u64,
     pub(crate) descriptors: u64,
     pub(crate) tasks: u64,
 }
 
 impl Sample {
     /// Looks at process `pid`; `None` if it is gone.
-    pub(crate) fn of(pid: u32, second: f64, tasks: u64) -> Option<Self> {
+    pub(crate) fn of(pid: u32, second: f64, tasks: u64, allocated: u64) -> Option<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let resident = line.trim().strip_suffix(" kB")?.parse().ok()?;
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
-        Some(Self { second, resident, descriptors, tasks })
+        Some(Self { second, resident, allocated, descriptors, tasks })
     }
 }
 
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn this_process_can_be_looked_at() {
-        let sample = Sample::of(std::process::id(), 0.0, 1).unwrap();
+        let sample = Sample::of(std::process::id(), 0.0, 1, 1).unwrap();
         assert!(sample.resident > 0 && sample.descriptors > 2);
     }
 }
