@@ -1,6 +1,5 @@
 //! The settings of client sockets.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::enums::{ChainValidationResult, MessageWebSocketReceiveMode, SocketMes
 use crate::error::Error;
 use crate::names::PasswordCredential;
 use crate::settings::Settings;
+use crate::vector::Vector;
 use crate::web_socket::IWebSocketControl;
 
 /// Settings of a [`MessageWebSocket`](crate::MessageWebSocket).
@@ -27,61 +27,6 @@ pub struct MessageWebSocketControl {
 #[derive(Clone, Debug)]
 pub struct StreamWebSocketControl {
     pub(crate) core: Arc<Core>,
-}
-
-/// A list that is a setting (`IVector`).
-pub struct Vector<T> {
-    core: Arc<Core>,
-    list: fn(&mut Settings) -> &mut Vec<T>,
-    /// Whether a change that comes too late fails, or has no effect.
-    fails_late: bool,
-}
-
-impl<T: Clone> Vector<T> {
-    /// Adds a value.
-    ///
-    /// # Errors
-    /// [`Error::ILLEGAL_METHOD_CALL`] once the socket connects, where the setting says so.
-    pub fn append(&self, value: impl Into<T>) -> Result<(), Error> {
-        let value = value.into();
-        self.change(|list| list.push(value))
-    }
-
-    /// Removes all values.
-    ///
-    /// # Errors
-    /// As [`append`](Self::append).
-    pub fn clear(&self) -> Result<(), Error> {
-        self.change(Vec::clear)
-    }
-
-    /// The values.
-    pub fn to_vec(&self) -> Vec<T> {
-        let mut settings = self.core.read(Clone::clone);
-        std::mem::take((self.list)(&mut settings))
-    }
-
-    /// How many values there are.
-    pub fn size(&self) -> u32 {
-        u32::try_from(self.to_vec().len()).unwrap_or(u32::MAX)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Vec<T>)) -> Result<(), Error> {
-        if self.fails_late {
-            return self.core.set(|settings| {
-                change((self.list)(settings));
-                Ok(())
-            });
-        }
-        self.core.set_early(|settings| change((self.list)(settings)));
-        Ok(())
-    }
-}
-
-impl<T: Clone + fmt::Debug> fmt::Debug for Vector<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.to_vec()).finish()
-    }
 }
 
 /// What both controls have.
@@ -139,14 +84,14 @@ macro_rules! control_members {
             /// the one that loses nothing silently.
             pub fn supported_protocols(&self) -> Vector<String> {
                 let core = Arc::clone(&self.core);
-                Vector { core, list: |settings| &mut settings.protocols, fails_late: true }
+                Vector::new(core, |settings| &mut settings.protocols, true)
             }
 
             /// What may be wrong with the server's certificate. Default: nothing. Changing it has no effect once the socket
             /// connects. Connecting fails with [`Error::INVALID_ARGUMENT`] for one that cannot be ignored.
             pub fn ignorable_server_certificate_errors(&self) -> Vector<ChainValidationResult> {
                 let core = Arc::clone(&self.core);
-                Vector { core, list: |settings| &mut settings.ignorable, fails_late: false }
+                Vector::new(core, |settings| &mut settings.ignorable, false)
             }
 
             /// How often to send a pong that nobody asked for; `None`, or zero: never, the default.
@@ -211,6 +156,14 @@ macro_rules! control_members {
 
             fn proxy_credential(&self) -> Option<PasswordCredential> {
                 Self::proxy_credential(self)
+            }
+
+            fn set_server_credential(&self, credential: Option<PasswordCredential>) -> Result<(), Error> {
+                Self::set_server_credential(self, credential)
+            }
+
+            fn set_proxy_credential(&self, credential: Option<PasswordCredential>) -> Result<(), Error> {
+                Self::set_proxy_credential(self, credential)
             }
 
             fn supported_protocols(&self) -> Vector<String> {

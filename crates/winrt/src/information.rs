@@ -2,31 +2,22 @@
 
 use std::sync::Arc;
 
+use crate::bandwidth::BandwidthStatistics;
 use crate::certificate::Certificate;
-use crate::core::Core;
+use crate::core::{Core, Phase};
 use crate::enums::{ChainValidationResult, SocketSslErrorSeverity};
 use crate::names::HostName;
-use crate::web_socket::IWebSocketInformation;
-
-/// What the system believes of the bandwidth of a connection's path. All zero where it does not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BandwidthStatistics {
-    /// Estimated bandwidth to the peer.
-    pub outbound_bits_per_second: u64,
-    /// Estimated bandwidth from the peer.
-    pub inbound_bits_per_second: u64,
-    /// How unsteady the first estimate is.
-    pub outbound_bits_per_second_instability: u64,
-    /// How unsteady the second estimate is.
-    pub inbound_bits_per_second_instability: u64,
-    /// Whether as much was sent as is needed for a good estimate.
-    pub outbound_bandwidth_peaked: bool,
-    /// Whether as much was received as is needed for a good estimate.
-    pub inbound_bandwidth_peaked: bool,
-}
+use crate::web_socket::{IWebSocketInformation, IWebSocketInformation2};
 
 impl Core {
+    fn bandwidth(&self) -> BandwidthStatistics {
+        match self.information() {
+            // Once it is closed, its addresses may be those of another connection.
+            Some(information) if self.phase() == Phase::Open => BandwidthStatistics::of(&information),
+            _ => BandwidthStatistics::default(),
+        }
+    }
+
     fn certificates(&self) -> Vec<Certificate> {
         let certificates = match self.information().as_ref().and_then(|it| it.tls()) {
             Some(tls) => tls.certificates.clone(),
@@ -58,10 +49,10 @@ macro_rules! information {
                 Some(self.core.information()?.local_address()?.ip().into())
             }
 
-            /// What the system believes of the path's bandwidth. All zero: no system is asked yet, as on a Windows Server,
-            /// where the statistics are off by default.
+            /// What the system believes of the path's bandwidth, which it is asked each time. All zero where it does not
+            /// know, and while the connection is not open.
             pub fn bandwidth_statistics(&self) -> BandwidthStatistics {
-                BandwidthStatistics::default()
+                self.core.bandwidth()
             }
 
             /// The subprotocol that was agreed; `None` before, and where there is none.
@@ -114,6 +105,24 @@ macro_rules! server_certificate {
             /// How bad that is.
             pub fn server_certificate_error_severity(&self) -> SocketSslErrorSeverity {
                 wsduo::CertificateErrorSeverity::of(&self.core.certificate_errors()).into()
+            }
+        }
+
+        impl IWebSocketInformation2 for $information {
+            fn server_certificate(&self) -> Option<Certificate> {
+                Self::server_certificate(self)
+            }
+
+            fn server_intermediate_certificates(&self) -> Vec<Certificate> {
+                Self::server_intermediate_certificates(self)
+            }
+
+            fn server_certificate_errors(&self) -> Vec<ChainValidationResult> {
+                Self::server_certificate_errors(self)
+            }
+
+            fn server_certificate_error_severity(&self) -> SocketSslErrorSeverity {
+                Self::server_certificate_error_severity(self)
             }
         }
     };

@@ -40,6 +40,7 @@
 //! * Handlers are added before connecting; settings are fixed by it, but for the message type. Later calls fail with
 //!   [`Error::ILLEGAL_METHOD_CALL`], or have no effect where the original's have none.
 //! * One write, or one [`store`](DataWriter::store), is one message. A writer or reader that is dropped undetached closes its stream.
+//! * The progress of a write is told once, when all of it has been taken: a message is queued as a whole.
 //! * Handlers are closures that return a future: `|socket, args| async move { … }`. They are called one at a time, and the
 //!   next message is not received before. In the original a handler that fails kills the process; here a panic is told by the
 //!   hook of the process and nothing else happens.
@@ -59,13 +60,15 @@
 //! | App capabilities (`internetClient` and others), background tasks | not there | There is no app container |
 //! | Marshalling to the thread of a user interface | not there | The runtime decides where tasks run |
 //! | Certificate stores | [`Certificate`] is made of an [`Identity`], from PEM or PKCS#12 | Other systems keep keys in files |
-//! | `BandwidthStatistics` | all zero | As on Windows where extended TCP statistics are off |
+//! | `BandwidthStatistics` | [what Linux tells](BandwidthStatistics), elsewhere all zero | As on Windows where extended TCP statistics are off |
 //! | `PasswordCredential.RetrievePassword` | does nothing | There is no vault; the password is at hand |
 //! | `HostName.IPInformation` | not there | It tells of network adapters, and is null for the address of a connection |
+//! | `Closed` as a member of `IWebSocket` | not there | Its handlers are told the socket itself, and not the interface: add them to the socket |
 //! | `HostNameType.Bluetooth` | never returned | Its number is kept |
 //! | The proxy of the system | the environment's, then the system's | The original offers nothing else; the [`Platform`] does |
 //! | The object of an operation (`Id`, `Completed`, `GetResults`) | a future | Awaiting it is all of that |
 
+mod bandwidth;
 mod buffer;
 mod certificate;
 mod client;
@@ -96,11 +99,13 @@ mod stream_web_socket;
 mod streams;
 mod tokio_streams;
 mod validation;
+mod vector;
 mod web_socket;
 
+pub use bandwidth::BandwidthStatistics;
 pub use buffer::{Buffer, IBuffer};
 pub use certificate::Certificate;
-pub use control::{MessageWebSocketControl, StreamWebSocketControl, Vector};
+pub use control::{MessageWebSocketControl, StreamWebSocketControl};
 pub use data_reader::{DataReader, DataReaderLoadOperation};
 pub use data_writer::{DataWriter, DataWriterStoreOperation};
 pub use date_time::{DateTime, TimeSpan};
@@ -114,8 +119,8 @@ pub use events::{MessageWebSocketMessageReceivedEventArgs, WebSocketClosedEventA
 pub use guid::Guid;
 pub use handlers::EventToken;
 pub use information::{
-    BandwidthStatistics, MessageWebSocketInformation, ServerMessageWebSocketInformation,
-    ServerStreamWebSocketInformation, StreamWebSocketInformation,
+    MessageWebSocketInformation, ServerMessageWebSocketInformation, ServerStreamWebSocketInformation,
+    StreamWebSocketInformation,
 };
 pub use memory_stream::InMemoryRandomAccessStream;
 pub use message_web_socket::MessageWebSocket;
@@ -130,7 +135,10 @@ pub use stream_web_socket::StreamWebSocket;
 pub use streams::{IInputStream, IOutputStream, InputStreamOptions};
 pub use tokio_streams::{input_stream, output_stream};
 pub use validation::{Deferral, WebSocketServerCustomValidationRequestedEventArgs};
-pub use web_socket::{IWebSocket, IWebSocketControl, IWebSocketInformation, WebSocketError};
+pub use vector::Vector;
+pub use web_socket::{
+    IWebSocket, IWebSocketControl, IWebSocketInformation, IWebSocketInformation2, WebSocketError,
+};
 pub use wsduo::{HResult, Identity, WebErrorStatus};
 
 /// Compiles what the guide shows.

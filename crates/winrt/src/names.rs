@@ -1,5 +1,6 @@
 //! Names of hosts and of users (`HostName`, `PasswordCredential`).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -50,6 +51,14 @@ impl HostName {
     /// What kind of name it is. The original calls it Type.
     pub fn host_name_type(&self) -> HostNameType {
         self.kind
+    }
+
+    /// How two names are in order, to sort them: by their canonical names. In the original the arguments are the names as
+    /// text, and null is allowed; its pages do not say which name comes first.
+    pub fn compare(first: &str, second: &str) -> Ordering {
+        // What is no name is as it is written.
+        let canonical = |name: &str| Self::new(name).map_or_else(|_| name.to_owned(), |name| name.canonical);
+        canonical(first).cmp(&canonical(second))
     }
 
     /// Whether both are the same name.
@@ -140,6 +149,15 @@ mod tests {
         assert!(name.is_equal(&same) && name != same);
         assert_eq!((name.raw_name(), name.canonical_name()), ("Example.ORG", "example.org"));
         assert_eq!(HostName::new("").unwrap_err().code(), Error::INVALID_ARGUMENT);
+    }
+
+    #[test]
+    fn names_are_in_order_by_their_canonical_names() {
+        assert_eq!(HostName::compare("Example.ORG", "example.org"), Ordering::Equal);
+        assert_eq!(HostName::compare("[::1]", "0:0::1"), Ordering::Equal);
+        assert_eq!(HostName::compare("A.example", "b.example"), Ordering::Less);
+        assert_eq!(HostName::compare("b.example", "A.example"), Ordering::Greater);
+        assert_eq!(HostName::compare("", "a"), Ordering::Less);
     }
 
     #[test]

@@ -149,3 +149,23 @@ impl Settings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `wsduo` makes of them on a connection is tested there.
+    #[test]
+    fn options_of_the_transport_reach_the_control_of_clients_and_servers() {
+        let settings =
+            Settings { no_delay: false, outbound_buffer_size: Some(50_000), ..Settings::default() };
+        let platform = Platform::new().proxy(Proxy::none());
+        for control in [settings.client(&platform), settings.common(&platform)] {
+            let shown = format!("{control:?}");
+            assert!(shown.contains("no_delay: Some(false)"), "{shown}");
+            assert!(shown.contains("send_buffer_size: Some(50000)"), "{shown}");
+        }
+        let untouched = format!("{:?}", Settings::default().client(&platform));
+        assert!(!untouched.contains("no_delay: Some(false)") && untouched.contains("send_buffer_size: None"));
+    }
+}

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use wsduo::{HResult, WebErrorStatus};
 
-use crate::control::Vector;
-use crate::enums::ChainValidationResult;
+use crate::bandwidth::BandwidthStatistics;
+use crate::certificate::Certificate;
+use crate::enums::{ChainValidationResult, SocketSslErrorSeverity};
 use crate::error::Error;
-use crate::information::BandwidthStatistics;
 use crate::names::{HostName, PasswordCredential};
 use crate::operation::AsyncOperation;
 use crate::streams::IOutputStream;
+use crate::vector::Vector;
 
 /// What both kinds of client socket can do.
 pub trait IWebSocket: Send + Sync {
@@ -50,6 +51,18 @@ pub trait IWebSocketControl: Send + Sync {
     /// See [`MessageWebSocketControl::proxy_credential`](crate::MessageWebSocketControl::proxy_credential).
     fn proxy_credential(&self) -> Option<PasswordCredential>;
 
+    /// See [`MessageWebSocketControl::set_server_credential`](crate::MessageWebSocketControl::set_server_credential).
+    ///
+    /// # Errors
+    /// As there.
+    fn set_server_credential(&self, credential: Option<PasswordCredential>) -> Result<(), Error>;
+
+    /// See [`MessageWebSocketControl::set_proxy_credential`](crate::MessageWebSocketControl::set_proxy_credential).
+    ///
+    /// # Errors
+    /// As there.
+    fn set_proxy_credential(&self, credential: Option<PasswordCredential>) -> Result<(), Error>;
+
     /// See [`MessageWebSocketControl::supported_protocols`](crate::MessageWebSocketControl::supported_protocols).
     fn supported_protocols(&self) -> Vector<String>;
 
@@ -68,6 +81,21 @@ pub trait IWebSocketInformation: Send + Sync {
 
     /// The subprotocol that was agreed; `None` before, and where there is none.
     fn protocol(&self) -> Option<String>;
+}
+
+/// What is known of the server's certificate, by both kinds of client socket.
+pub trait IWebSocketInformation2: IWebSocketInformation {
+    /// See [`MessageWebSocketInformation::server_certificate`](crate::MessageWebSocketInformation::server_certificate).
+    fn server_certificate(&self) -> Option<Certificate>;
+
+    /// The others that the server showed, in its order.
+    fn server_intermediate_certificates(&self) -> Vec<Certificate>;
+
+    /// What is wrong with it.
+    fn server_certificate_errors(&self) -> Vec<ChainValidationResult>;
+
+    /// How bad that is.
+    fn server_certificate_error_severity(&self) -> SocketSslErrorSeverity;
 }
 
 /// The statuses of errors (`WebSocketError`).

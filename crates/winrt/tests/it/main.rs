@@ -3,11 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic, in its helpers too")]
 
+mod bandwidth;
 mod certificates;
 mod closing;
 mod connecting;
 mod formats;
 mod guide;
+mod in_force;
 mod reader;
 mod receiving;
 mod sending;
@@ -16,6 +18,7 @@ mod settings;
 mod streaming;
 mod streams_support;
 mod support;
+mod surface_sockets;
 mod surface_streams;
 mod text_exercise;
 mod writer;
