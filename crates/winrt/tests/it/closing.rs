@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use wsduo::{CloseCode, ErrorKind};
 use wsduo_testing::wire;
-use wsduo_winrt::{DataWriter, Error, MessageWebSocket};
+use wsduo_winrt::{Error, MessageWebSocket};
 
 use crate::support::{
     HOUR, Seen, URI, code, connected, pipes, serve, soon, watch_closed, watch_messages, watched,
@@ -197,18 +197,6 @@ async fn what_was_written_before_a_close_arrives() {
     assert_eq!(code(soon(output.write("after".into())).await), Error::CLOSED);
     assert_eq!(soon(server.receive()).await.unwrap().unwrap().as_bytes(), b"before");
     assert_eq!(soon(server.receive()).await.unwrap(), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_writer_is_detached_after_its_socket_was_closed() {
-    let (socket, seen, mut server) = connected().await;
-    let writer = DataWriter::with_stream(socket.output_stream());
-    writer.write_string("not stored").unwrap();
-    socket.close_with_status(1000, "").unwrap();
-    assert_eq!(soon(server.receive()).await.unwrap(), None);
-    assert_eq!(seen.all(1).await, ["closed 1000"]);
-    let stream = writer.detach_stream().unwrap();
-    assert_eq!(code(soon(stream.write("late".into())).await), Error::CLOSED);
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,23 +61,6 @@ async fn in_partial_mode_pieces_arrive_as_they_come_and_the_last_is_complete() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_piece_ends_a_message_like_any_other() {
-    let (platform, mut servers) = pipes();
-    let socket = MessageWebSocket::with_platform(&platform);
-    socket.control().set_receive_mode(MessageWebSocketReceiveMode::PartialMessage).unwrap();
-    let seen = watched(&socket);
-    let server = serve(async move { servers.raw().await });
-    soon(socket.connect(URI)).await.unwrap();
-    let mut raw = soon(server).await.unwrap();
-    raw.write_all(&wire::bytes("01 02 'hi'")).await.unwrap();
-    assert_eq!(seen.all(1).await, ["text hi..."]);
-    raw.write_all(&wire::bytes("00 00  80 00  82 00")).await.unwrap();
-    // Whether the empty frame in the middle is a piece of its own says nothing; the ends do.
-    let lines = seen.all(3).await;
-    assert_eq!(lines.iter().filter(|line| !line.ends_with("...")).collect::<Vec<_>>(), ["text ", "0 bytes"]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_message_over_the_limit_is_an_error_and_closes_with_1009_in_both_modes() {
     for mode in [MessageWebSocketReceiveMode::FullMessage, MessageWebSocketReceiveMode::PartialMessage] {
         let (platform, mut servers) = pipes();
