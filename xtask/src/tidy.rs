@@ -1,6 +1,7 @@
 //! Rules of this repository that no compiler checks. `cargo test` checks them too.
 
 mod graph;
+mod links;
 mod named_tests;
 mod source;
 
@@ -23,6 +24,7 @@ pub(crate) fn run() -> Outcome {
     let files = source_files()?;
     broken.extend(files.iter().flat_map(source::broken));
     broken.extend(named_tests::broken(&files)?);
+    broken.extend(links::broken()?);
     if broken.is_empty() { Ok(()) } else { Err(format!("not tidy:\n  {}", broken.join("\n  "))) }
 }
 

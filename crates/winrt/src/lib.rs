@@ -4,6 +4,9 @@
 //! For porting: every noun of the original is here, in snake case and without `Async`, with its rules and its numbers. New
 //! programs are better off with [`wsduo`] itself, whose types leave less to get wrong.
 //!
+//! `docs/porting-from-uwp.md` in the repository is the guide: the samples of the original, told in both crates, and a table of every
+//! member with its name here and there.
+//!
 //! # A client for messages
 //! ```no_run
 //! use wsduo_winrt::{DataWriter, MessageWebSocket, SocketMessageType};
@@ -137,3 +140,8 @@ pub use web_socket::{
     IWebSocket, IWebSocketControl, IWebSocketInformation, IWebSocketInformation2, WebSocketError,
 };
 pub use wsduo::{HResult, Identity, WebErrorStatus};
+
+/// Compiles what the guide shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/porting-from-uwp.md")]
+struct PortingGuide;

@@ -163,6 +163,7 @@ async fn other_headers_are_sent_as_they_are() {
     for (name, value) in [
         ("Origin", "https://page.example"),
         ("Cookie", "a=b"),
+        ("User-Agent", "replaced by the next"),
         ("User-Agent", "x"),
         ("Authorization", "Bearer y"),
     ] {
@@ -177,6 +178,7 @@ async fn other_headers_are_sent_as_they_are() {
     for line in ["origin: https://page.example", "cookie: a=b", "user-agent: x", "authorization: bearer y"] {
         assert!(head.contains(&format!("\r\n{line}\r\n")), "{head}");
     }
+    assert!(!head.contains("replaced"), "{head}");
 }
 
 #[tokio::test(start_paused = true)]
