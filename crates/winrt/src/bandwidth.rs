@@ -1,26 +1,27 @@
 //! What the system believes of the bandwidth of a connection's path.
 //!
-//! Linux tells it to whoever names both ends of a connection (`sock_diag`, what `ss -i` shows), without privileges and
-//! without the descriptor of the connection. Other systems are not asked.
+//! Linux tells it to whoever names both ends of a connection (`sock_diag`, what `ss -i` shows), without
+//! privileges and without the descriptor of the connection. Other systems are not asked.
 
 use wsduo::MessageWebSocketInformation;
 
-/// What the system believes of the bandwidth of a connection's path: on Linux, what its TCP counts. All zero where it does
-/// not know, as in the original: on other systems, over anything but TCP, and while the connection is not open.
+/// What the system believes of the bandwidth of a connection's path: on Linux, what its TCP counts. All zero
+/// where it does not know, as in the original: on other systems, over anything but TCP, and while the
+/// connection is not open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BandwidthStatistics {
     /// Estimated bandwidth to the peer: how fast it took what was sent lately (`tcpi_delivery_rate`).
     pub outbound_bits_per_second: u64,
-    /// Estimated bandwidth from the peer: what was read within a round trip (`tcpi_rcv_space` by `tcpi_rcv_rtt`). Zero until
-    /// the system has measured a round trip of received data.
+    /// Estimated bandwidth from the peer: what was read within a round trip (`tcpi_rcv_space` by
+    /// `tcpi_rcv_rtt`). Zero until the system has measured a round trip of received data.
     pub inbound_bits_per_second: u64,
     /// How unsteady the first estimate is. Zero: Linux does not tell.
     pub outbound_bits_per_second_instability: u64,
     /// How unsteady the second estimate is. Zero: Linux does not tell.
     pub inbound_bits_per_second_instability: u64,
-    /// Whether as much was sent as is needed for a good estimate: the path, and not this program, set the pace
-    /// (`tcpi_delivery_rate_app_limited` is not set).
+    /// Whether as much was sent as is needed for a good estimate: the path, and not this program, set the
+    /// pace (`tcpi_delivery_rate_app_limited` is not set).
     pub outbound_bandwidth_peaked: bool,
     /// Whether as much was received as is needed for a good estimate. `false`: Linux does not tell.
     pub inbound_bandwidth_peaked: bool,

@@ -9,8 +9,9 @@ pub type IBuffer = Buffer;
 
 /// Bytes with a length and a capacity (`IBuffer` and `Buffer`, spec §8).
 ///
-/// Made without copying from `Bytes`, `Vec<u8>`, `String` and what is `'static`, and turned back into `Bytes`. A clone shares the
-/// bytes. Two buffers are equal if they hold the same bytes, whatever their capacity.
+/// Made without copying from `Bytes`, `Vec<u8>`, `String` and what is `'static`, and turned back into
+/// `Bytes`. A clone shares the bytes. Two buffers are equal if they hold the same bytes, whatever their
+/// capacity.
 ///
 /// # Examples
 /// ```
@@ -29,7 +30,8 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer that may grow up to this many bytes. Memory is reserved by [`set_length`](Self::set_length), not here.
+    /// An empty buffer that may grow up to this many bytes. Memory is reserved by
+    /// [`set_length`](Self::set_length), not here.
     pub fn new(capacity: u32) -> Self {
         Self { bytes: Bytes::new(), length: 0, capacity: usize::try_from(capacity).unwrap_or(usize::MAX) }
     }
@@ -41,7 +43,8 @@ impl Buffer {
 
     /// The bytes of a buffer where they lie: the original's `MemoryBuffer` is a slice here.
     ///
-    /// To read only, as clones share them: what is to be changed begins as a `Vec<u8>` and becomes a buffer when it is done.
+    /// To read only, as clones share them: what is to be changed begins as a `Vec<u8>` and becomes a buffer
+    /// when it is done.
     pub fn create_memory_buffer_over_ibuffer(buffer: &IBuffer) -> &[u8] {
         buffer.as_ref()
     }
@@ -51,7 +54,8 @@ impl Buffer {
         u32::try_from(self.capacity).unwrap_or(u32::MAX)
     }
 
-    /// How many bytes it holds. `u32::MAX` if there are more, which only a buffer made of a `Vec` or `Bytes` of that size has.
+    /// How many bytes it holds. `u32::MAX` if there are more, which only a buffer made of a `Vec` or `Bytes`
+    /// of that size has.
     pub fn length(&self) -> u32 {
         u32::try_from(self.length).unwrap_or(u32::MAX)
     }

@@ -14,7 +14,8 @@ use crate::error::Error;
 
 /// A certificate: of a server, or of this client with its private key. Cheap to clone.
 ///
-/// Where the original takes a client's certificate out of a store, an [`Identity`] becomes one here: from PEM or PKCS#12.
+/// Where the original takes a client's certificate out of a store, an [`Identity`] becomes one here: from PEM
+/// or PKCS#12.
 ///
 /// # Examples
 /// ```no_run

@@ -16,8 +16,9 @@ use crate::web_socket::IWebSocketControl;
 
 /// Settings of a [`MessageWebSocket`](crate::MessageWebSocket).
 ///
-/// All but [`set_message_type`](Self::set_message_type) are set before the socket connects, or after connecting has failed. At
-/// other times setting them fails with [`Error::ILLEGAL_METHOD_CALL`], or has no effect where that is what the original does.
+/// All but [`set_message_type`](Self::set_message_type) are set before the socket connects, or after
+/// connecting has failed. At other times setting them fails with [`Error::ILLEGAL_METHOD_CALL`], or has no
+/// effect where that is what the original does.
 #[derive(Clone, Debug)]
 pub struct MessageWebSocketControl {
     pub(crate) core: Arc<Core>,
@@ -33,7 +34,8 @@ pub struct StreamWebSocketControl {
 macro_rules! control_members {
     ($control:ident) => {
         impl $control {
-            /// How many bytes the system buffers for sending (`SO_SNDBUF`). Default: as many as the system says.
+            /// How many bytes the system buffers for sending (`SO_SNDBUF`). Default: as many as the system
+            /// says.
             pub fn outbound_buffer_size_in_bytes(&self) -> u32 {
                 self.core.read(|settings| settings.outbound_buffer_size).unwrap_or_else(send_buffer_size)
             }
@@ -80,15 +82,16 @@ macro_rules! control_members {
             }
 
             /// The subprotocols to offer, the preferred one first. Default: none. Changing it fails with
-            /// [`Error::ILLEGAL_METHOD_CALL`] once the socket connects: of the two things that the original's pages say,
-            /// the one that loses nothing silently.
+            /// [`Error::ILLEGAL_METHOD_CALL`] once the socket connects: of the two things that the original's
+            /// pages say, the one that loses nothing silently.
             pub fn supported_protocols(&self) -> Vector<String> {
                 let core = Arc::clone(&self.core);
                 Vector::new(core, |settings| &mut settings.protocols, true)
             }
 
-            /// What may be wrong with the server's certificate. Default: nothing. Changing it has no effect once the socket
-            /// connects. Connecting fails with [`Error::INVALID_ARGUMENT`] for one that cannot be ignored.
+            /// What may be wrong with the server's certificate. Default: nothing. Changing it has no effect
+            /// once the socket connects. Connecting fails with [`Error::INVALID_ARGUMENT`] for one that
+            /// cannot be ignored.
             pub fn ignorable_server_certificate_errors(&self) -> Vector<ChainValidationResult> {
                 let core = Arc::clone(&self.core);
                 Vector::new(core, |settings| &mut settings.ignorable, false)
@@ -123,8 +126,8 @@ macro_rules! control_members {
             }
 
             /// # Errors
-            /// [`Error::ILLEGAL_METHOD_CALL`] once the socket connects, [`Error::INVALID_ARGUMENT`] for a certificate without
-            /// its private key: make it of an [`Identity`](crate::Identity).
+            /// [`Error::ILLEGAL_METHOD_CALL`] once the socket connects, [`Error::INVALID_ARGUMENT`] for a
+            /// certificate without its private key: make it of an [`Identity`](crate::Identity).
             pub fn set_client_certificate(
                 &self,
                 certificate: impl Into<Option<Certificate>>,
@@ -186,15 +189,17 @@ impl MessageWebSocketControl {
         self.core.read(|settings| settings.message_type)
     }
 
-    /// At any time: what is written from here on is of this type. A message that is being sent in frames keeps its own.
+    /// At any time: what is written from here on is of this type. A message that is being sent in frames
+    /// keeps its own.
     pub fn set_message_type(&self, message_type: SocketMessageType) {
         self.core.write(|settings| settings.message_type = message_type);
     }
 
-    /// The largest message to receive, in bytes, whether whole or in pieces; a larger one fails the connection with 1009.
+    /// The largest message to receive, in bytes, whether whole or in pieces; a larger one fails the
+    /// connection with 1009.
     ///
-    /// Default: 0xFFFFFFFF, no limit of its own, as in the original. Messages received whole are then limited to what the
-    /// [platform](crate::Platform::control) allows: 64 MiB, unless it is told otherwise.
+    /// Default: 0xFFFFFFFF, no limit of its own, as in the original. Messages received whole are then limited
+    /// to what the [platform](crate::Platform::control) allows: 64 MiB, unless it is told otherwise.
     pub fn max_message_size(&self) -> u32 {
         self.core.read(|settings| settings.max_message_size)
     }
@@ -208,7 +213,8 @@ impl MessageWebSocketControl {
         })
     }
 
-    /// Whether messages are received whole or in pieces. Default: [`FullMessage`](MessageWebSocketReceiveMode::FullMessage).
+    /// Whether messages are received whole or in pieces. Default:
+    /// [`FullMessage`](MessageWebSocketReceiveMode::FullMessage).
     pub fn receive_mode(&self) -> MessageWebSocketReceiveMode {
         self.core.read(|settings| settings.receive_mode)
     }

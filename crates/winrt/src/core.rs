@@ -163,7 +163,8 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A handle: that of the others while there are any, since handlers get one even when nobody else has one any more.
+    /// A handle: that of the others while there are any, since handlers get one even when nobody else has one
+    /// any more.
     pub(crate) fn guard(self: &Arc<Self>) -> Arc<Guard> {
         let mut known = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
         known.upgrade().unwrap_or_else(|| {
@@ -232,7 +233,8 @@ impl Core {
     }
 
     /// # Errors
-    /// [`Error::CLOSED`] if the socket was closed, [`Error::ILLEGAL_METHOD_CALL`] if it connects or has been connected.
+    /// [`Error::CLOSED`] if the socket was closed, [`Error::ILLEGAL_METHOD_CALL`] if it connects or has been
+    /// connected.
     pub(crate) fn begin(&self) -> Result<Settings, Error> {
         let mut state = self.state();
         let text = match state.phase {
@@ -309,8 +311,8 @@ impl Core {
     /// The connection, to send on.
     ///
     /// # Errors
-    /// [`Error::ILLEGAL_METHOD_CALL`] before the socket was connected, [`Error::CLOSED`] after it was closed, by whomever, or
-    /// what the connection failed of.
+    /// [`Error::ILLEGAL_METHOD_CALL`] before the socket was connected, [`Error::CLOSED`] after it was closed,
+    /// by whomever, or what the connection failed of.
     pub(crate) fn sending(&self) -> Result<Arc<dyn Sending>, Error> {
         let state = self.state();
         match (state.phase, &state.connection, &state.failure) {
@@ -343,7 +345,8 @@ impl Core {
     /// Closes the socket on this side.
     ///
     /// # Errors
-    /// [`Error::INVALID_ARGUMENT`] for a code that may not be sent or a reason that is too long, whatever the state.
+    /// [`Error::INVALID_ARGUMENT`] for a code that may not be sent or a reason that is too long, whatever the
+    /// state.
     pub(crate) fn close(&self, code: u16, reason: &str) -> Result<(), Error> {
         let code = CloseCode::new(code);
         if !code.is_sendable() && (code != CloseCode::NO_STATUS || !reason.is_empty()) {

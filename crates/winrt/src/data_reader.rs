@@ -13,7 +13,8 @@ use crate::operation::AsyncOperation;
 use crate::owner::Owner;
 use crate::streams::{IInputStream, InputStreamOptions};
 
-/// What a reader asks its stream for at once, however much is to be loaded: memory follows what comes, not what was asked for.
+/// What a reader asks its stream for at once, however much is to be loaded: memory follows what comes, not
+/// what was asked for.
 const LARGEST_READ: u32 = 64 * 1024;
 
 /// The operation of [`DataReader::load`]: how many bytes were loaded.
@@ -21,20 +22,25 @@ pub type DataReaderLoadOperation = AsyncOperation<u32>;
 
 /// Reads values out of loaded bytes (spec §17.1).
 ///
-/// Reads never touch the stream: [`load`](Self::load) brings bytes, reads take them. A reader of a buffer is loaded from the
-/// beginning. A clone is the same reader; it may be used from any task, by one operation at a time.
+/// Reads never touch the stream: [`load`](Self::load) brings bytes, reads take them. A reader of a buffer is
+/// loaded from the beginning. A clone is the same reader; it may be used from any task, by one operation at a
+/// time.
 ///
-/// **Numbers are read in [`ByteOrder::BigEndian`] unless [`set_byte_order`](Self::set_byte_order) says otherwise.** Text is UTF-8.
+/// **Numbers are read in [`ByteOrder::BigEndian`] unless [`set_byte_order`](Self::set_byte_order) says
+/// otherwise.** Text is UTF-8.
 ///
-/// The reader owns its stream: [`close`](Self::close), or dropping the last clone, closes the stream too, unless
-/// [`detach_stream`](Self::detach_stream) was called before. After `close` the settings can still be read and set; all else fails.
+/// The reader owns its stream: [`close`](Self::close), or dropping the last clone, closes the stream too,
+/// unless [`detach_stream`](Self::detach_stream) was called before. After `close` the settings can still be
+/// read and set; all else fails.
 ///
 /// # Errors
 /// Every method that can fail, fails with
 /// - [`Error::CLOSED`] after `close`,
-/// - [`Error::INVALID_OPERATION`] while a load is under way: begun to be awaited, and neither finished nor dropped.
+/// - [`Error::INVALID_OPERATION`] while a load is under way: begun to be awaited, and neither finished nor
+///   dropped.
 ///
-/// A read fails with [`Error::BOUNDS`] if fewer bytes are loaded than it takes. A read that fails consumes nothing.
+/// A read fails with [`Error::BOUNDS`] if fewer bytes are loaded than it takes. A read that fails consumes
+/// nothing.
 ///
 /// # Examples
 /// ```
@@ -117,15 +123,16 @@ impl DataReader {
     /// Loads up to `count` bytes behind those that are loaded and not read yet, and tells how many came.
     ///
     /// With [`NONE`](InputStreamOptions::NONE) it waits for all of them, or the end of the stream; with
-    /// [`PARTIAL`](InputStreamOptions::PARTIAL) for any. With [`READ_AHEAD`](InputStreamOptions::READ_AHEAD) the stream may give more
-    /// than `count`. Fewer than `count` without `PARTIAL` is the end of the stream, which is no error.
+    /// [`PARTIAL`](InputStreamOptions::PARTIAL) for any. With [`READ_AHEAD`](InputStreamOptions::READ_AHEAD)
+    /// the stream may give more than `count`. Fewer than `count` without `PARTIAL` is the end of the stream,
+    /// which is no error.
     ///
     /// # Cancel safety
     /// Safe: what came is loaded, and what did not come is still to be read.
     ///
     /// # Errors
-    /// [`Error::INVALID_OPERATION`] without a stream, [`Error::ABORT`] if the reader is closed meanwhile, what the stream fails with.
-    /// What came before the failure is loaded.
+    /// [`Error::INVALID_OPERATION`] without a stream, [`Error::ABORT`] if the reader is closed meanwhile,
+    /// what the stream fails with. What came before the failure is loaded.
     pub fn load(&self, count: u32) -> DataReaderLoadOperation {
         let owner = Arc::clone(&self.owner);
         AsyncOperation::with_progress(move |mut progress| async move {
@@ -188,7 +195,8 @@ impl DataReader {
         self.number(f64::from_be_bytes, f64::from_le_bytes)
     }
 
-    /// Reads an identifier: a `u32` and two `u16` in the byte order that is set, then eight bytes as they are.
+    /// Reads an identifier: a `u32` and two `u16` in the byte order that is set, then eight bytes as they
+    /// are.
     ///
     /// Whether Windows swaps those eight in big endian is not documented.
     pub fn read_guid(&self) -> Result<Guid, Error> {
@@ -221,10 +229,12 @@ impl DataReader {
         self.number(f32::from_be_bytes, f32::from_le_bytes)
     }
 
-    /// Reads text of so many code units of the encoding that is set: bytes in UTF-8, pairs of bytes in UTF-16.
+    /// Reads text of so many code units of the encoding that is set: bytes in UTF-8, pairs of bytes in
+    /// UTF-16.
     ///
     /// # Errors
-    /// [`Error::NO_UNICODE_TRANSLATION`] if the bytes are not text, which includes text cut within a character.
+    /// [`Error::NO_UNICODE_TRANSLATION`] if the bytes are not text, which includes text cut within a
+    /// character.
     pub fn read_string(&self, code_units: u32) -> Result<String, Error> {
         let encoding = self.unicode_encoding();
         let units = usize::try_from(code_units).unwrap_or(usize::MAX);
@@ -264,7 +274,8 @@ impl DataReader {
         self.owner.detach_stream(|_| ())
     }
 
-    /// Closes the reader and its stream. A load under way fails with [`Error::ABORT`]. It does not wait, and may be called again.
+    /// Closes the reader and its stream. A load under way fails with [`Error::ABORT`]. It does not wait, and
+    /// may be called again.
     pub fn close(&self) {
         self.owner.close(|data| data.loaded = BytesMut::new());
     }

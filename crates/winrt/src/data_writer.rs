@@ -19,20 +19,21 @@ pub type DataWriterStoreOperation = AsyncOperation<u32>;
 /// Writes values as bytes (spec §17.2).
 ///
 /// What is written gathers in the writer until [`store`](Self::store) hands it to the stream, or
-/// [`detach_buffer`](Self::detach_buffer) takes it out. On a message socket what was gathered is one message. A clone is the same
-/// writer; it may be used from any task, by one operation at a time.
+/// [`detach_buffer`](Self::detach_buffer) takes it out. On a message socket what was gathered is one message.
+/// A clone is the same writer; it may be used from any task, by one operation at a time.
 ///
-/// **Numbers are written in [`ByteOrder::BigEndian`] unless [`set_byte_order`](Self::set_byte_order) says otherwise.** Text is UTF-8,
-/// with neither length nor end.
+/// **Numbers are written in [`ByteOrder::BigEndian`] unless [`set_byte_order`](Self::set_byte_order) says
+/// otherwise.** Text is UTF-8, with neither length nor end.
 ///
-/// The writer owns its stream: [`close`](Self::close), or dropping the last clone, closes the stream too, unless
-/// [`detach_stream`](Self::detach_stream) was called before. **What was not stored by then is lost.** After `close` the settings can
-/// still be read and set; all else fails.
+/// The writer owns its stream: [`close`](Self::close), or dropping the last clone, closes the stream too,
+/// unless [`detach_stream`](Self::detach_stream) was called before. **What was not stored by then is lost.**
+/// After `close` the settings can still be read and set; all else fails.
 ///
 /// # Errors
 /// Every method that can fail, fails with
 /// - [`Error::CLOSED`] after `close`,
-/// - [`Error::INVALID_OPERATION`] while a store or flush is under way: begun to be awaited, and neither finished nor dropped,
+/// - [`Error::INVALID_OPERATION`] while a store or flush is under way: begun to be awaited, and neither
+///   finished nor dropped,
 /// - [`Error::INVALID_ARGUMENT`] if more than `u32::MAX` bytes were to gather, and then writes none of them.
 ///
 /// # Examples
@@ -99,15 +100,18 @@ impl DataWriter {
         self.owner.with(|data| length(data.unstored.len()).unwrap_or(u32::MAX))
     }
 
-    /// How many **bytes** this text takes in the encoding that is set, and [`write_string`](Self::write_string) returns.
+    /// How many **bytes** this text takes in the encoding that is set, and
+    /// [`write_string`](Self::write_string) returns.
     ///
-    /// [`DataReader::read_string`](crate::DataReader::read_string) asks for code units instead, which in UTF-16 are half as many:
-    /// write [`measure_code_units`](Self::measure_code_units) before a string for it to be read with.
+    /// [`DataReader::read_string`](crate::DataReader::read_string) asks for code units instead, which in
+    /// UTF-16 are half as many: write [`measure_code_units`](Self::measure_code_units) before a string for it
+    /// to be read with.
     pub fn measure_string(&self, text: &str) -> Result<u32, Error> {
         self.owner.with_idle(|data| length(data.unicode_encoding.measure(text)))
     }
 
-    /// How many code units this text has in the encoding that is set: bytes in UTF-8, pairs of bytes in UTF-16.
+    /// How many code units this text has in the encoding that is set: bytes in UTF-8, pairs of bytes in
+    /// UTF-16.
     ///
     /// Not a member of the original, which does not tell which of the two its `MeasureString` returns.
     pub fn measure_code_units(&self, text: &str) -> Result<u32, Error> {
@@ -160,7 +164,8 @@ impl DataWriter {
         self.number(value.to_be_bytes())
     }
 
-    /// Writes an identifier: a `u32` and two `u16` in the byte order that is set, then eight bytes as they are.
+    /// Writes an identifier: a `u32` and two `u16` in the byte order that is set, then eight bytes as they
+    /// are.
     ///
     /// Whether Windows swaps those eight in big endian is not documented.
     pub fn write_guid(&self, value: Guid) -> Result<(), Error> {
@@ -223,17 +228,20 @@ impl DataWriter {
         self.number(value.to_be_bytes())
     }
 
-    /// Hands what was written to the stream, in one piece, and begins anew with nothing. Tells how many bytes were stored.
+    /// Hands what was written to the stream, in one piece, and begins anew with nothing. Tells how many bytes
+    /// were stored.
     ///
     /// On a message socket the piece is one message; an empty one if nothing was written.
     ///
     /// # Cancel safety
-    /// Safe: dropped before it is awaited, the bytes stay in the writer. Dropped later, they belong to the stream, and the next store
-    /// or flush goes on writing them: nothing is lost or sent twice. If there is none (the stream is detached or closed), they go
-    /// whole or not at all, as [`IOutputStream::write`] promises.
+    /// Safe: dropped before it is awaited, the bytes stay in the writer. Dropped later, they belong to the
+    /// stream, and the next store or flush goes on writing them: nothing is lost or sent twice. If there is
+    /// none (the stream is detached or closed), they go whole or not at all, as [`IOutputStream::write`]
+    /// promises.
     ///
     /// # Errors
-    /// [`Error::INVALID_OPERATION`] without a stream, [`Error::ABORT`] if the writer is closed meanwhile, what the stream fails with.
+    /// [`Error::INVALID_OPERATION`] without a stream, [`Error::ABORT`] if the writer is closed meanwhile,
+    /// what the stream fails with.
     pub fn store(&self) -> DataWriterStoreOperation {
         let owner = Arc::clone(&self.owner);
         AsyncOperation::new(async move {
@@ -250,7 +258,8 @@ impl DataWriter {
         })
     }
 
-    /// Waits until what was stored has left the stream. `false` if it could not. What was written and not stored stays here.
+    /// Waits until what was stored has left the stream. `false` if it could not. What was written and not
+    /// stored stays here.
     ///
     /// # Cancel safety
     /// Safe: what was stored is neither lost nor sent twice.
@@ -271,8 +280,8 @@ impl DataWriter {
         self.owner.with_idle(|data| Ok(data.unstored.split().into()))
     }
 
-    /// Gives the stream back, open, so that another writer can be made. What was written and not stored stays here, for
-    /// [`detach_buffer`](Self::detach_buffer); [`store`](Self::store) fails from now on.
+    /// Gives the stream back, open, so that another writer can be made. What was written and not stored stays
+    /// here, for [`detach_buffer`](Self::detach_buffer); [`store`](Self::store) fails from now on.
     ///
     /// # Errors
     /// [`Error::INVALID_OPERATION`] without a stream.
@@ -280,8 +289,8 @@ impl DataWriter {
         self.owner.detach_stream(|data| data.handed_over.take())
     }
 
-    /// Closes the writer and its stream. A store under way fails with [`Error::ABORT`]; what was not stored is lost. It does not
-    /// wait, and may be called again.
+    /// Closes the writer and its stream. A store under way fails with [`Error::ABORT`]; what was not stored
+    /// is lost. It does not wait, and may be called again.
     pub fn close(&self) {
         let handed_over = self.owner.close(|data| {
             data.unstored = BytesMut::new();
@@ -331,7 +340,8 @@ fn length(bytes: usize) -> Result<u32, Error> {
     })
 }
 
-/// A write of the stream. Dropped before it is over, it goes back to the writer, for the next store or flush to finish.
+/// A write of the stream. Dropped before it is over, it goes back to the writer, for the next store or flush
+/// to finish.
 struct HandedOver<'a> {
     owner: &'a Owner<dyn IOutputStream, Data>,
     write: Option<AsyncOperation<u32>>,

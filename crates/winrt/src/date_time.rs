@@ -29,8 +29,8 @@ pub struct DateTime {
 impl TryFrom<SystemTime> for DateTime {
     type Error = Error;
 
-    /// What is finer than a step is cut off, towards the past. Fails with [`Error::INVALID_ARGUMENT`] outside of the years
-    /// −27,627 to 30,828, which a 64-bit number of steps cannot tell.
+    /// What is finer than a step is cut off, towards the past. Fails with [`Error::INVALID_ARGUMENT`] outside
+    /// of the years −27,627 to 30,828, which a 64-bit number of steps cannot tell.
     fn try_from(time: SystemTime) -> Result<Self, Error> {
         let nanoseconds = match time.duration_since(UNIX_EPOCH) {
             Ok(after) => signed_nanoseconds(after),
@@ -44,7 +44,8 @@ impl TryFrom<SystemTime> for DateTime {
 impl TryFrom<DateTime> for SystemTime {
     type Error = Error;
 
-    /// Fails with [`Error::INVALID_ARGUMENT`] where the system's own clock cannot tell the time: Windows, before 1601.
+    /// Fails with [`Error::INVALID_ARGUMENT`] where the system's own clock cannot tell the time: Windows,
+    /// before 1601.
     fn try_from(time: DateTime) -> Result<Self, Error> {
         let steps = i128::from(time.universal_time) - STEPS_BEFORE_UNIX;
         let distance = duration(steps.unsigned_abs());

@@ -6,8 +6,8 @@ use crate::error::Error;
 
 /// In which order the bytes of a number stand.
 ///
-/// **The default is `BigEndian`**, the order of networks. The original's documents name no default and its samples always set it:
-/// set it too, on both sides, and nothing can differ.
+/// **The default is `BigEndian`**, the order of networks. The original's documents name no default and its
+/// samples always set it: set it too, on both sides, and nothing can differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum ByteOrder {

@@ -21,8 +21,9 @@ pub struct WebSocketClosedEventArgs {
 }
 
 impl WebSocketClosedEventArgs {
-    /// The code: of the close frame that began the closing handshake; 1005 where that had none; 1006 where the connection was
-    /// lost, or the peer did not answer a close frame; after a broken rule or limit the code that told the peer.
+    /// The code: of the close frame that began the closing handshake; 1005 where that had none; 1006 where
+    /// the connection was lost, or the peer did not answer a close frame; after a broken rule or limit the
+    /// code that told the peer.
     pub fn code(&self) -> u16 {
         self.code
     }
@@ -83,8 +84,8 @@ impl MessageWebSocketMessageReceivedEventArgs {
         self.received.is_complete
     }
 
-    /// The content in a reader that has it loaded. It can be had once, in one way: a second call, of this or of another of
-    /// these methods, is an [`Error::ILLEGAL_METHOD_CALL`].
+    /// The content in a reader that has it loaded. It can be had once, in one way: a second call, of this or
+    /// of another of these methods, is an [`Error::ILLEGAL_METHOD_CALL`].
     ///
     /// # Errors
     /// As [`get_data_stream`](Self::get_data_stream).
@@ -95,14 +96,15 @@ impl MessageWebSocketMessageReceivedEventArgs {
     /// The content as a stream. As [`get_data_reader`](Self::get_data_reader).
     ///
     /// # Errors
-    /// Where the event stands for an error, that error: its [`code`](Error::code) tells what happened to the connection.
-    /// Nothing more is received then.
+    /// Where the event stands for an error, that error: its [`code`](Error::code) tells what happened to the
+    /// connection. Nothing more is received then.
     pub fn get_data_stream(&self) -> Result<Arc<dyn IInputStream>, Error> {
         let rest = Mutex::new(Some(self.take()?));
         Ok(Arc::new(MemoryStream { rest }))
     }
 
-    /// The content, all at once: what the original has no name for. As [`get_data_stream`](Self::get_data_stream).
+    /// The content, all at once: what the original has no name for. As
+    /// [`get_data_stream`](Self::get_data_stream).
     ///
     /// # Errors
     /// As there.

@@ -65,8 +65,8 @@ impl<A: Clone> Handlers<A> {
 
     /// Tells all of them, each when the one before is done. Whether none has panicked.
     ///
-    /// No handle of the socket is held meanwhile but those that the handlers hold: what waits for a handler would keep
-    /// the socket open.
+    /// No handle of the socket is held meanwhile but those that the handlers hold: what waits for a handler
+    /// would keep the socket open.
     pub(crate) async fn raise(&self, core: &Arc<Core>, args: &A) -> bool {
         let mut list = self.list.lock().await;
         let mut all_well = true;

@@ -49,8 +49,8 @@ macro_rules! information {
                 Some(self.core.information()?.local_address()?.ip().into())
             }
 
-            /// What the system believes of the path's bandwidth, which it is asked each time. All zero where it does not
-            /// know, and while the connection is not open.
+            /// What the system believes of the path's bandwidth, which it is asked each time. All zero where
+            /// it does not know, and while the connection is not open.
             pub fn bandwidth_statistics(&self) -> BandwidthStatistics {
                 self.core.bandwidth()
             }
@@ -60,8 +60,8 @@ macro_rules! information {
                 self.core.information()?.subprotocol().map(str::to_owned)
             }
 
-            /// All that `wsduo` knows of the connection, which is more: the server's answer with its headers, the address of
-            /// the peer, figures. `None` before it was open.
+            /// All that `wsduo` knows of the connection, which is more: the server's answer with its headers,
+            /// the address of the peer, figures. `None` before it was open.
             pub fn details(&self) -> Option<wsduo::MessageWebSocketInformation> {
                 self.core.information()
             }
@@ -141,11 +141,13 @@ information! {
 server_certificate!(StreamWebSocketInformation);
 
 information! {
-    /// What is known of the connection of a [`ServerMessageWebSocket`](crate::ServerMessageWebSocket), at any time.
+    /// What is known of the connection of a [`ServerMessageWebSocket`](crate::ServerMessageWebSocket), at any
+    /// time.
     ServerMessageWebSocketInformation
 }
 
 information! {
-    /// What is known of the connection of a [`ServerStreamWebSocket`](crate::ServerStreamWebSocket), at any time.
+    /// What is known of the connection of a [`ServerStreamWebSocket`](crate::ServerStreamWebSocket), at any
+    /// time.
     ServerStreamWebSocketInformation
 }

@@ -1,8 +1,8 @@
-//! The WebSockets that Microsoft documents for UWP (`Windows.Networking.Sockets`), by their own names and with their own
-//! rules, on every platform: a thin face over [`wsduo`].
+//! The WebSockets that Microsoft documents for UWP (`Windows.Networking.Sockets`), by their own names and
+//! with their own rules, on every platform: a thin face over [`wsduo`].
 //!
-//! For porting: every noun of the original is here, in snake case and without `Async`, with its rules and its numbers. New
-//! programs are better off with [`wsduo`] itself, whose types leave less to get wrong.
+//! For porting: every noun of the original is here, in snake case and without `Async`, with its rules and its
+//! numbers. New programs are better off with [`wsduo`] itself, whose types leave less to get wrong.
 //!
 //! `docs/porting-from-uwp.md` in the repository is the guide: the samples of the original, told in both crates, and a table of every
 //! member with its name here and there.
@@ -32,23 +32,25 @@
 //! # Ok(())
 //! # }
 //! ```
-//! [`StreamWebSocket`] is the client for streams of bytes; [`ServerMessageWebSocket`] and [`ServerStreamWebSocket`] are made of the
-//! request of a client.
+//! [`StreamWebSocket`] is the client for streams of bytes; [`ServerMessageWebSocket`] and
+//! [`ServerStreamWebSocket`] are made of the request of a client.
 //!
 //! # What is as in the original, and what is not
 //!
-//! * Handlers are added before connecting; settings are fixed by it, but for the message type. Later calls fail with
-//!   [`Error::ILLEGAL_METHOD_CALL`], or have no effect where the original's have none.
-//! * One write, or one [`store`](DataWriter::store), is one message. A writer or reader that is dropped undetached closes its stream.
+//! * Handlers are added before connecting; settings are fixed by it, but for the message type. Later calls
+//!   fail with [`Error::ILLEGAL_METHOD_CALL`], or have no effect where the original's have none.
+//! * One write, or one [`store`](DataWriter::store), is one message. A writer or reader that is dropped
+//!   undetached closes its stream.
 //! * The progress of a write is told once, when all of it has been taken: a message is queued as a whole.
-//! * Handlers are closures that return a future: `|socket, args| async move { … }`. They are called one at a time, and the
-//!   next message is not received before. In the original a handler that fails kills the process; here a panic is told by the
-//!   hook of the process and nothing else happens.
-//! * A connection is received by a task of tokio, begun by `connect`, which has to be awaited within a runtime.
-//! * `Closed` is raised in every ending, once, after everything else: for a lost connection too, with 1006, where the
-//!   original raises nothing.
-//! * A property that is null in the original is `None` here, and what throws is an `Err` with the same `HRESULT`, as far as it
-//!   is known.
+//! * Handlers are closures that return a future: `|socket, args| async move { … }`. They are called one at a
+//!   time, and the next message is not received before. In the original a handler that fails kills the
+//!   process; here a panic is told by the hook of the process and nothing else happens.
+//! * A connection is received by a task of tokio, begun by `connect`, which has to be awaited within a
+//!   runtime.
+//! * `Closed` is raised in every ending, once, after everything else: for a lost connection too, with 1006,
+//!   where the original raises nothing.
+//! * A property that is null in the original is `None` here, and what throws is an `Err` with the same
+//!   `HRESULT`, as far as it is known.
 //! * What Windows itself decides, such as the trust store, the proxy and the timeouts, is the [`Platform`]'s.
 //!
 //! # What means nothing off Windows

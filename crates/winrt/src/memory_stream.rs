@@ -12,8 +12,9 @@ use crate::streams::{IInputStream, IOutputStream, InputStreamOptions};
 /// A stream in memory, to read from and write to at any place.
 ///
 /// It has one position, which reads and writes through the stream itself share. A stream of
-/// [`get_input_stream_at`](Self::get_input_stream_at) or [`get_output_stream_at`](Self::get_output_stream_at) has its own, and lives
-/// on when this one is closed. A clone is the same stream. Reads and writes are done when they are first awaited, whole.
+/// [`get_input_stream_at`](Self::get_input_stream_at) or [`get_output_stream_at`](Self::get_output_stream_at)
+/// has its own, and lives on when this one is closed. A clone is the same stream. Reads and writes are done
+/// when they are first awaited, whole.
 ///
 /// # Examples
 /// ```

@@ -13,9 +13,10 @@ use crate::receiving::Delivery;
 
 /// A client for messages: binary ones and UTF-8.
 ///
-/// A handle: clones of it are the same socket, in any thread. Dropping the last closes the connection as [`close`](Self::close)
-/// does. Handlers may own clones; they are dropped after the last of them was told that the socket is closed. A socket
-/// that never connects, or fails to, and whose handlers own clones of it has to be closed, or it stays in memory.
+/// A handle: clones of it are the same socket, in any thread. Dropping the last closes the connection as
+/// [`close`](Self::close) does. Handlers may own clones; they are dropped after the last of them was told
+/// that the socket is closed. A socket that never connects, or fails to, and whose handlers own clones of it
+/// has to be closed, or it stays in memory.
 ///
 /// # Examples
 /// ```no_run
@@ -52,15 +53,19 @@ client_members!(MessageWebSocket, MessageWebSocketControl, MessageWebSocketInfor
 impl MessageWebSocket {
     message_received_members!();
 
-    /// Sends a frame of a message and does not end it. Its result is the length of the frame, and its progress too.
+    /// Sends a frame of a message and does not end it. Its result is the length of the frame, and its
+    /// progress too.
     ///
-    /// The first frame gives the message its [type](MessageWebSocketControl::message_type). Text may be cut anywhere between
-    /// frames. Until the message is [ended](Self::send_final_frame), nothing else can be sent.
+    /// The first frame gives the message its [type](MessageWebSocketControl::message_type). Text may be cut
+    /// anywhere between frames. Until the message is [ended](Self::send_final_frame), nothing else can be
+    /// sent.
     ///
     /// # Errors
-    /// As writing to the [`output_stream`](Self::output_stream): [`Error::ILLEGAL_METHOD_CALL`](crate::Error::ILLEGAL_METHOD_CALL)
-    /// before the socket is connected, [`Error::CLOSED`](crate::Error::CLOSED) after it was closed,
-    /// [`Error::INVALID_ARGUMENT`](crate::Error::INVALID_ARGUMENT) for text that is not UTF-8, what the connection failed of.
+    /// As writing to the [`output_stream`](Self::output_stream):
+    /// [`Error::ILLEGAL_METHOD_CALL`](crate::Error::ILLEGAL_METHOD_CALL) before the socket is connected,
+    /// [`Error::CLOSED`](crate::Error::CLOSED) after it was closed,
+    /// [`Error::INVALID_ARGUMENT`](crate::Error::INVALID_ARGUMENT) for text that is not UTF-8, what the
+    /// connection failed of.
     pub fn send_nonfinal_frame(&self, data: Buffer) -> AsyncOperation<u32> {
         output::send_frame(Arc::clone(&self.guard.core), data, false)
     }

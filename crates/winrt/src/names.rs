@@ -33,7 +33,8 @@ impl HostName {
         Ok(Self { raw: name.to_owned(), canonical, kind })
     }
 
-    /// The name in the form in which equal names are equal: in lower case, an address as it is usually written.
+    /// The name in the form in which equal names are equal: in lower case, an address as it is usually
+    /// written.
     pub fn canonical_name(&self) -> &str {
         &self.canonical
     }
@@ -53,8 +54,8 @@ impl HostName {
         self.kind
     }
 
-    /// How two names are in order, to sort them: by their canonical names. In the original the arguments are the names as
-    /// text, and null is allowed; its pages do not say which name comes first.
+    /// How two names are in order, to sort them: by their canonical names. In the original the arguments are
+    /// the names as text, and null is allowed; its pages do not say which name comes first.
     pub fn compare(first: &str, second: &str) -> Ordering {
         // What is no name is as it is written.
         let canonical = |name: &str| Self::new(name).map_or_else(|_| name.to_owned(), |name| name.canonical);

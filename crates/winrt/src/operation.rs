@@ -28,9 +28,9 @@ pub enum AsyncStatus {
 
 /// An operation of a stream or socket: await it, or drop it to cancel it.
 ///
-/// The original's `IAsyncAction`, `IAsyncOperation` and `IAsyncOperationWithProgress`. It begins when it is first awaited,
-/// as Rust's futures do. Awaiting is the original's `Completed` and `GetResults`, dropping its `Cancel` and `Close`. An operation has
-/// no `Id`: two of them are told apart by where they are kept.
+/// The original's `IAsyncAction`, `IAsyncOperation` and `IAsyncOperationWithProgress`. It begins when it is
+/// first awaited, as Rust's futures do. Awaiting is the original's `Completed` and `GetResults`, dropping its
+/// `Cancel` and `Close`. An operation has no `Id`: two of them are told apart by where they are kept.
 #[must_use = "an operation does nothing unless it is awaited"]
 pub struct AsyncOperation<T> {
     state: State<T>,
@@ -70,7 +70,8 @@ impl<T> AsyncOperation<T> {
         self
     }
 
-    /// How far it is. Before it is first awaited it is [`Started`](AsyncStatus::Started), as in the original there is no such time.
+    /// How far it is. Before it is first awaited it is [`Started`](AsyncStatus::Started), as in the original
+    /// there is no such time.
     pub fn status(&self) -> AsyncStatus {
         match self.state {
             State::New { .. } | State::Running(_) => AsyncStatus::Started,
@@ -88,7 +89,8 @@ impl<T> AsyncOperation<T> {
         }
     }
 
-    /// Cancels it, as dropping it does: awaiting it then fails with [`Error::ABORT`]. No effect once it is over.
+    /// Cancels it, as dropping it does: awaiting it then fails with [`Error::ABORT`]. No effect once it is
+    /// over.
     pub fn cancel(&mut self) {
         if self.status() == AsyncStatus::Started {
             self.state = State::Canceled;

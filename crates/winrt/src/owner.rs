@@ -1,7 +1,8 @@
-//! What a reader and a writer have in common: they own a stream, do one thing at a time, and close what they own.
+//! What a reader and a writer have in common: they own a stream, do one thing at a time, and close what they
+//! own.
 //!
-//! This module knows who may do what and when (spec §17.4). What is read and written is for [`DataReader`](crate::DataReader) and
-//! [`DataWriter`](crate::DataWriter).
+//! This module knows who may do what and when (spec §17.4). What is read and written is for
+//! [`DataReader`](crate::DataReader) and [`DataWriter`](crate::DataWriter).
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,7 +75,8 @@ impl<S: Close + ?Sized, D> Owner<S, D> {
     /// Begins an operation on the stream. It is over when what it returns is dropped.
     ///
     /// # Errors
-    /// [`Error::CLOSED`], and [`Error::INVALID_OPERATION`] if an operation is under way or there is no stream.
+    /// [`Error::CLOSED`], and [`Error::INVALID_OPERATION`] if an operation is under way or there is no
+    /// stream.
     pub(crate) fn begin(self: &Arc<Self>) -> Result<Underway<S, D>, Error> {
         let mut state = self.lock();
         state.idle()?;

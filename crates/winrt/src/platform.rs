@@ -2,10 +2,12 @@
 
 use wsduo::{ClientTls, MessageWebSocketControl, Proxy};
 
-/// What the original takes from Windows and offers no property for: whom to trust, which proxy, how long to wait.
+/// What the original takes from Windows and offers no property for: whom to trust, which proxy, how long to
+/// wait.
 ///
-/// [`MessageWebSocket::new`](crate::MessageWebSocket::new) takes the defaults of `wsduo`, which are the trust store and the proxy
-/// of the system, and the times of the original. The properties of a socket come on top of what is set here.
+/// [`MessageWebSocket::new`](crate::MessageWebSocket::new) takes the defaults of `wsduo`, which are the trust
+/// store and the proxy of the system, and the times of the original. The properties of a socket come on top
+/// of what is set here.
 ///
 /// # Examples
 /// ```no_run
@@ -34,11 +36,12 @@ impl Platform {
         Self::default()
     }
 
-    /// All settings of `wsduo`, of stream sockets too. What the properties of a socket say comes on top of it, and so do the
-    /// other settings of the platform. Default: the defaults.
+    /// All settings of `wsduo`, of stream sockets too. What the properties of a socket say comes on top of
+    /// it, and so do the other settings of the platform. Default: the defaults.
     ///
-    /// Its largest message is the limit where [`max_message_size`](crate::MessageWebSocketControl::max_message_size) is the
-    /// default of the original, which is none.
+    /// Its largest message is the limit where
+    /// [`max_message_size`](crate::MessageWebSocketControl::max_message_size) is the default of the original,
+    /// which is none.
     #[must_use]
     pub fn control(self, control: MessageWebSocketControl) -> Self {
         Self { control, ..self }

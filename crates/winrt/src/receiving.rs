@@ -1,7 +1,7 @@
 //! The task of an open socket: it receives, tells the handlers, and closes.
 //!
-//! There is one for each connection, begun when it opens. It ends with the connection; once the last handle is dropped, no
-//! later than the closing handshake.
+//! There is one for each connection, begun when it opens. It ends with the connection; once the last handle
+//! is dropped, no later than the closing handshake.
 
 use std::future::Future;
 use std::pin::pin;
@@ -249,7 +249,8 @@ async fn leave<T: Transport>(sender: &MessageSender<T>, code: CloseCode, reason:
     Outcome::Left(sender.close(code, reason).await.ok())
 }
 
-/// Closes the connection while a handler runs, and waits for both; for the handler only while there is a handle.
+/// Closes the connection while a handler runs, and waits for both; for the handler only while there is a
+/// handle.
 async fn leave_beside<T: Transport>(
     core: &Core,
     sender: &MessageSender<T>,

@@ -75,8 +75,9 @@ impl Default for ServerStreamWebSocketOptions {
 
 /// A socket of a server, for messages.
 ///
-/// In the original, the system makes them and hands them out. Here they are made of a [`Request`] of a client, and open once
-/// they are [accepted](Self::accept). A handle, as [`MessageWebSocket`](crate::MessageWebSocket) is.
+/// In the original, the system makes them and hands them out. Here they are made of a [`Request`] of a
+/// client, and open once they are [accepted](Self::accept). A handle, as
+/// [`MessageWebSocket`](crate::MessageWebSocket) is.
 ///
 /// # Examples
 /// ```no_run
@@ -102,7 +103,8 @@ pub struct ServerMessageWebSocket {
     guard: Arc<Guard>,
 }
 
-/// A socket of a server, for streams of bytes. As [`ServerMessageWebSocket`] and [`StreamWebSocket`](crate::StreamWebSocket).
+/// A socket of a server, for streams of bytes. As [`ServerMessageWebSocket`] and
+/// [`StreamWebSocket`](crate::StreamWebSocket).
 #[derive(Clone, Debug)]
 pub struct ServerStreamWebSocket {
     guard: Arc<Guard>,

@@ -12,8 +12,8 @@ use crate::streams::IInputStream;
 
 /// A client for streams of bytes of any length, over binary messages.
 ///
-/// A handle, as [`MessageWebSocket`](crate::MessageWebSocket) is. Each write is a message; a text message of the peer is read as
-/// its bytes.
+/// A handle, as [`MessageWebSocket`](crate::MessageWebSocket) is. Each write is a message; a text message of
+/// the peer is read as its bytes.
 ///
 /// # Examples
 /// ```no_run
@@ -43,13 +43,14 @@ client_members!(StreamWebSocket, StreamWebSocketControl, StreamWebSocketInformat
 impl StreamWebSocket {
     /// Where to read. It is the same stream each time: closed once, it stays closed.
     ///
-    /// A read of no bytes is the end: the server has closed the connection. A lost connection is an error of the read. One
-    /// read at a time; a second fails with [`Error::INVALID_OPERATION`](crate::Error::INVALID_OPERATION). Reads that wait when
-    /// the socket is closed fail with [`Error::ABORT`](crate::Error::ABORT), later ones with
+    /// A read of no bytes is the end: the server has closed the connection. A lost connection is an error of
+    /// the read. One read at a time; a second fails with
+    /// [`Error::INVALID_OPERATION`](crate::Error::INVALID_OPERATION). Reads that wait when the socket is
+    /// closed fail with [`Error::ABORT`](crate::Error::ABORT), later ones with
     /// [`Error::CLOSED`](crate::Error::CLOSED). A read that is dropped loses nothing.
     ///
-    /// Some 64 KiB are received before they are asked for, and no more: whoever does not read holds the server back, and
-    /// hears of what is behind it, the closing too, only then.
+    /// Some 64 KiB are received before they are asked for, and no more: whoever does not read holds the
+    /// server back, and hears of what is behind it, the closing too, only then.
     pub fn input_stream(&self) -> Arc<dyn IInputStream> {
         Arc::new(InputStream { core: Arc::clone(&self.guard.core) })
     }

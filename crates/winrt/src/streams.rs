@@ -5,7 +5,8 @@ use std::ops::{BitAnd, BitOr, BitOrAssign};
 use crate::buffer::Buffer;
 use crate::operation::AsyncOperation;
 
-/// How a read ends and how far it may reach (spec §7). Flags: they combine by `|`. The default is [`NONE`](Self::NONE).
+/// How a read ends and how far it may reach (spec §7). Flags: they combine by `|`. The default is
+/// [`NONE`](Self::NONE).
 ///
 /// # Examples
 /// ```
@@ -61,14 +62,15 @@ impl BitAnd for InputStreamOptions {
 pub trait IInputStream: Send + Sync {
     /// Reads up to `count` bytes. An empty buffer is the end of the stream.
     ///
-    /// The original's `ReadAsync` takes a buffer to fill and gives back a buffer that need not be the same: only the one it gives
-    /// back holds the bytes. Here it takes none.
+    /// The original's `ReadAsync` takes a buffer to fill and gives back a buffer that need not be the same:
+    /// only the one it gives back holds the bytes. Here it takes none.
     ///
     /// # Cancel safety
     /// An operation that is dropped loses no bytes: those that came are read next.
     fn read(&self, count: u32, options: InputStreamOptions) -> AsyncOperation<Buffer>;
 
-    /// Closes the stream: every later use of it fails with `RO_E_CLOSED`. It does not wait, and may be called again.
+    /// Closes the stream: every later use of it fails with `RO_E_CLOSED`. It does not wait, and may be called
+    /// again.
     fn close(&self);
 }
 
@@ -77,12 +79,14 @@ pub trait IOutputStream: Send + Sync {
     /// Writes the bytes, all of them, and tells how many they were. On a message socket they are one message.
     ///
     /// # Cancel safety
-    /// An operation that is dropped leaves nothing half: the bytes are written by the operations that follow, or not at all.
+    /// An operation that is dropped leaves nothing half: the bytes are written by the operations that follow,
+    /// or not at all.
     fn write(&self, buffer: Buffer) -> AsyncOperation<u32>;
 
     /// Waits until what was written has left. `false` if it could not.
     fn flush(&self) -> AsyncOperation<bool>;
 
-    /// Closes the stream: every later use of it fails with `RO_E_CLOSED`. It does not wait, and may be called again.
+    /// Closes the stream: every later use of it fails with `RO_E_CLOSED`. It does not wait, and may be called
+    /// again.
     fn close(&self);
 }

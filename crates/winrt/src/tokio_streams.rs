@@ -23,15 +23,16 @@ const FAIL: HResult = HResult(0x8000_4005);
 
 /// A stream that reads from `source`: a file, a pipe, anything of tokio's.
 ///
-/// Bytes that a dropped read took from the source are read next. Reads wait for each other. Closing drops the source.
+/// Bytes that a dropped read took from the source are read next. Reads wait for each other. Closing drops the
+/// source.
 pub fn input_stream(source: impl AsyncRead + Send + Unpin + 'static) -> Arc<dyn IInputStream> {
     Arc::new(TokioStream::new(Input { source, taken: BytesMut::new() }))
 }
 
 /// A stream that writes to `target`: a file, a pipe, anything of tokio's.
 ///
-/// What a dropped write left over is written by the next write or flush. Writes wait for each other. Closing drops the target, so
-/// flush before: a file of tokio's loses what was not flushed.
+/// What a dropped write left over is written by the next write or flush. Writes wait for each other. Closing
+/// drops the target, so flush before: a file of tokio's loses what was not flushed.
 pub fn output_stream(target: impl AsyncWrite + Send + Unpin + 'static) -> Arc<dyn IOutputStream> {
     Arc::new(TokioStream::new(Output { target, unwritten: Bytes::new() }))
 }

@@ -13,7 +13,8 @@ use crate::error::Error;
 
 /// What a server showed, to be rejected or let pass. It was found good before, but for what is ignored.
 ///
-/// The connection waits for the handler's future and for every [deferral](Self::get_deferral), for no longer than TLS may take.
+/// The connection waits for the handler's future and for every [deferral](Self::get_deferral), for no longer
+/// than TLS may take.
 #[derive(Clone, Debug)]
 pub struct WebSocketServerCustomValidationRequestedEventArgs {
     shared: Arc<Shared>,

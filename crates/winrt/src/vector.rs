@@ -7,8 +7,8 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::settings::Settings;
 
-/// A list that is a setting (`IVector`). What changes it fails with [`Error::ILLEGAL_METHOD_CALL`], or has no effect, once
-/// the socket connects: the setting says which.
+/// A list that is a setting (`IVector`). What changes it fails with [`Error::ILLEGAL_METHOD_CALL`], or has no
+/// effect, once the socket connects: the setting says which.
 ///
 /// # Examples
 /// ```

@@ -37,12 +37,15 @@ pub trait IWebSocket: Send + Sync {
     fn close(&self);
 }
 
-/// The settings of both kinds of client socket. Their rules are told at [`MessageWebSocketControl`](crate::MessageWebSocketControl).
+/// The settings of both kinds of client socket. Their rules are told at
+/// [`MessageWebSocketControl`](crate::MessageWebSocketControl).
 pub trait IWebSocketControl: Send + Sync {
-    /// See [`MessageWebSocketControl::outbound_buffer_size_in_bytes`](crate::MessageWebSocketControl::outbound_buffer_size_in_bytes).
+    /// See
+    /// [`MessageWebSocketControl::outbound_buffer_size_in_bytes`](crate::MessageWebSocketControl::outbound_buffer_size_in_bytes).
     fn outbound_buffer_size_in_bytes(&self) -> u32;
 
-    /// See [`MessageWebSocketControl::set_outbound_buffer_size_in_bytes`](crate::MessageWebSocketControl::set_outbound_buffer_size_in_bytes).
+    /// See
+    /// [`MessageWebSocketControl::set_outbound_buffer_size_in_bytes`](crate::MessageWebSocketControl::set_outbound_buffer_size_in_bytes).
     fn set_outbound_buffer_size_in_bytes(&self, bytes: u32);
 
     /// See [`MessageWebSocketControl::server_credential`](crate::MessageWebSocketControl::server_credential).
@@ -51,19 +54,22 @@ pub trait IWebSocketControl: Send + Sync {
     /// See [`MessageWebSocketControl::proxy_credential`](crate::MessageWebSocketControl::proxy_credential).
     fn proxy_credential(&self) -> Option<PasswordCredential>;
 
-    /// See [`MessageWebSocketControl::set_server_credential`](crate::MessageWebSocketControl::set_server_credential).
+    /// See
+    /// [`MessageWebSocketControl::set_server_credential`](crate::MessageWebSocketControl::set_server_credential).
     ///
     /// # Errors
     /// As there.
     fn set_server_credential(&self, credential: Option<PasswordCredential>) -> Result<(), Error>;
 
-    /// See [`MessageWebSocketControl::set_proxy_credential`](crate::MessageWebSocketControl::set_proxy_credential).
+    /// See
+    /// [`MessageWebSocketControl::set_proxy_credential`](crate::MessageWebSocketControl::set_proxy_credential).
     ///
     /// # Errors
     /// As there.
     fn set_proxy_credential(&self, credential: Option<PasswordCredential>) -> Result<(), Error>;
 
-    /// See [`MessageWebSocketControl::supported_protocols`](crate::MessageWebSocketControl::supported_protocols).
+    /// See
+    /// [`MessageWebSocketControl::supported_protocols`](crate::MessageWebSocketControl::supported_protocols).
     fn supported_protocols(&self) -> Vector<String>;
 
     /// See
@@ -85,7 +91,8 @@ pub trait IWebSocketInformation: Send + Sync {
 
 /// What is known of the server's certificate, by both kinds of client socket.
 pub trait IWebSocketInformation2: IWebSocketInformation {
-    /// See [`MessageWebSocketInformation::server_certificate`](crate::MessageWebSocketInformation::server_certificate).
+    /// See
+    /// [`MessageWebSocketInformation::server_certificate`](crate::MessageWebSocketInformation::server_certificate).
     fn server_certificate(&self) -> Option<Certificate>;
 
     /// The others that the server showed, in its order.
@@ -103,7 +110,8 @@ pub trait IWebSocketInformation2: IWebSocketInformation {
 pub struct WebSocketError;
 
 impl WebSocketError {
-    /// What kind of failure an `HRESULT` of a WebSocket operation is; [`WebErrorStatus::Unknown`] for one that is not known.
+    /// What kind of failure an `HRESULT` of a WebSocket operation is; [`WebErrorStatus::Unknown`] for one
+    /// that is not known.
     ///
     /// # Examples
     /// ```

@@ -1,5 +1,5 @@
-//! The original's rules, from the specification: streams by themselves; sockets against servers of `wsduo`, on the loopback
-//! interface, or at the end of a pipe where time is played with.
+//! The original's rules, from the specification: streams by themselves; sockets against servers of `wsduo`,
+//! on the loopback interface, or at the end of a pipe where time is played with.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panic, in its helpers too")]
 

@@ -22,7 +22,8 @@ pub(crate) const URI: &str = "ws://server.example/";
 /// Far longer than any default timeout.
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-/// Leads every client to a pipe, whose other end comes out here. Time can be stopped: nothing waits for the system.
+/// Leads every client to a pipe, whose other end comes out here. Time can be stopped: nothing waits for the
+/// system.
 pub(crate) struct Servers {
     arriving: mpsc::UnboundedReceiver<DuplexStream>,
 }
@@ -173,7 +174,8 @@ pub(crate) fn watch_closed(socket: &MessageWebSocket, seen: &Seen) -> Result<Eve
     })
 }
 
-/// The future has to be done within an hour of the stopped clock, or a minute of a real one; otherwise it hangs.
+/// The future has to be done within an hour of the stopped clock, or a minute of a real one; otherwise it
+/// hangs.
 #[track_caller]
 pub(crate) fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let caller = std::panic::Location::caller();

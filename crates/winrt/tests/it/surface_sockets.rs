@@ -1,7 +1,9 @@
-//! Every member of the original's sockets (spec §1 to §8) by its name here, with its default: one line each, counted.
+//! Every member of the original's sockets (spec §1 to §8) by its name here, with its default: one line each,
+//! counted.
 //!
-//! A member that is missing does not compile, as each line names it with its type; one that is left out of a table is missed
-//! in the count. What is not here on purpose stands in the documentation of the crate, with the reason, and is counted too.
+//! A member that is missing does not compile, as each line names it with its type; one that is left out of a
+//! table is missed in the count. What is not here on purpose stands in the documentation of the crate, with
+//! the reason, and is counted too.
 
 use std::cmp::Ordering;
 use std::future::Ready;
@@ -25,8 +27,8 @@ use wsduo_winrt::{
 
 use crate::support::{URI, pipes, serve};
 
-/// Members by the names of the original, and how many of them there are. `as` fixes the type of each, and one name is one
-/// member.
+/// Members by the names of the original, and how many of them there are. `as` fixes the type of each, and one
+/// name is one member.
 macro_rules! members {
     ($count:literal: $($name:literal => $member:expr),* $(,)?) => {{
         $(let _ = $member;)*

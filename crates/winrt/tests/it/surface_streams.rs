@@ -1,6 +1,8 @@
-//! Every member of the original's streams (spec §1, §17) by its name here, with its default: one line each, counted.
+//! Every member of the original's streams (spec §1, §17) by its name here, with its default: one line each,
+//! counted.
 //!
-//! A member that is missing does not compile, as each line names it with its type; one that is left out of a table is missed in the count.
+//! A member that is missing does not compile, as each line names it with its type; one that is left out of a
+//! table is missed in the count.
 
 use std::sync::Arc;
 
@@ -12,7 +14,8 @@ use wsduo_winrt::{
 
 use crate::streams_support::{Sink, Source, done};
 
-/// Members by the names of the original, and how many of them there are. `as` fixes the type of each, and one name is one member.
+/// Members by the names of the original, and how many of them there are. `as` fixes the type of each, and one
+/// name is one member.
 macro_rules! members {
     ($count:literal: $($name:literal => $member:expr),* $(,)?) => {{
         $(let _ = $member;)*
