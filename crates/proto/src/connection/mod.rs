@@ -139,6 +139,7 @@ impl Event<'_> {
 impl Connection {
     /// A connection whose opening handshake has just been completed.
     pub fn new(role: Role, config: Arc<Config>, now: Instant) -> Self {
+        let timer = Timer::new(now, &config);
         Self {
             role,
             state: State::Open,
@@ -151,7 +152,7 @@ impl Connection {
             control: None,
             pong_end: 0,
             closed: None,
-            timer: Timer::new(now),
+            timer,
             messages_received: 0,
             messages_sent: 0,
             is_held_back: false,

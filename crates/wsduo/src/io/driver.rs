@@ -11,6 +11,7 @@ mod end;
 mod payload;
 mod ping;
 mod subscribed;
+mod watch;
 
 use std::future::Future;
 use std::io;
@@ -18,7 +19,6 @@ use std::io::IoSlice;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -33,7 +33,6 @@ use super::input::Input;
 use super::keys::Keys;
 use super::scratch;
 use crate::error::Error;
-use crate::information::{CompressionInformation, Statistics};
 use crate::reconnect::EndNote;
 use crate::server::registry::{Call, Seat};
 
@@ -74,7 +73,8 @@ pub(crate) struct Driver<T> {
     latest_pong: u64,
     /// The latest ping whose answer nobody waits for any more: the next ping is a new one.
     given_up_ping: u64,
-    round_trip_time: Option<Duration>,
+    /// In microseconds: half the size of a duration, and some 70 minutes are enough.
+    round_trip_micros: Option<u32>,
     bytes_received: u64,
     /// Where to write how the connection ended, if anybody wants to know.
     end_note: Option<EndNote>,
@@ -130,7 +130,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             latest_ping: 0,
             latest_pong: 0,
             given_up_ping: 0,
-            round_trip_time: None,
+            round_trip_micros: None,
             bytes_received: 0,
             end_note: None,
         }
@@ -163,21 +163,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Drops the rest of the message of which parts were handed out.
     pub(crate) fn skip_message(&mut self) {
         self.skipping = self.mid_message;
-    }
-
-    pub(crate) fn statistics(&self) -> Statistics {
-        Statistics {
-            messages_received: self.connection.messages_received(),
-            messages_sent: self.connection.messages_sent(),
-            bytes_received: self.bytes_received,
-            bytes_sent: self.connection.bytes_written(),
-            round_trip_time: self.round_trip_time,
-        }
-    }
-
-    pub(crate) fn compression(&self) -> Option<CompressionInformation> {
-        let (agreement, statistics) = self.connection.compression()?;
-        Some(CompressionInformation { agreement, statistics })
     }
 
     /// Whether something happened that another task may wait for; asking forgets it.
@@ -321,7 +306,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         match event {
             Event::Pong { number, sent } => {
                 self.latest_pong = *number;
-                self.round_trip_time = Some(Alarm::now().saturating_duration_since(*sent));
+                let taken = Alarm::now().saturating_duration_since(*sent).as_micros();
+                self.round_trip_micros = Some(u32::try_from(taken).unwrap_or(u32::MAX));
             }
             Event::Closed => self.phase = Phase::Flushing,
             Event::Failed(error) => {
