@@ -75,9 +75,9 @@ impl Networks {
         told.by_proxy = true;
         let hops: Vec<Hop<'_>> = match header {
             ForwardedHeader::Forwarded => {
-                list(headers, "forwarded").into_iter().map(Hop::forwarded).collect()
+                list(headers, "forwarded", QUOTED).into_iter().map(Hop::forwarded).collect()
             }
-            ForwardedHeader::XForwardedFor => list(headers, "x-forwarded-for")
+            ForwardedHeader::XForwardedFor => list(headers, "x-forwarded-for", PLAIN)
                 .into_iter()
                 .map(|client| Hop { client: Some(client), ..Hop::default() })
                 .collect(),
@@ -96,8 +96,8 @@ impl Networks {
             }
         }
         if header == ForwardedHeader::XForwardedFor {
-            told.host = list(headers, "x-forwarded-host").last().map(|host| (*host).to_owned());
-            told.is_secure = list(headers, "x-forwarded-proto").last().is_some_and(|it| is_secure(it));
+            told.host = list(headers, "x-forwarded-host", PLAIN).last().map(|host| (*host).to_owned());
+            told.is_secure = list(headers, "x-forwarded-proto", PLAIN).last().is_some_and(|it| is_secure(it));
         }
         told
     }
@@ -115,7 +115,11 @@ impl<'a> Hop<'a> {
     /// RFC 7239 §4
     fn forwarded(element: &'a str) -> Self {
         let mut hop = Self::default();
-        for pair in split(element, ';') {
+        if element.matches('"').count() % 2 == 1 {
+            // No proxy writes that.
+            return hop;
+        }
+        for pair in split(element.as_bytes(), b';', QUOTED) {
             let Some((name, value)) = pair.split_once('=') else { continue };
             let value = Some(unquoted(value.trim()));
             match name.trim().to_ascii_lowercase().as_str() {
@@ -144,21 +148,28 @@ fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
+/// Whether separators in quotes do not count.
+const QUOTED: bool = true;
+const PLAIN: bool = false;
+
 /// All elements of a list, from all headers of the name.
-fn list<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
+fn list<'a>(headers: &'a HeaderMap, name: &str, quotes: bool) -> Vec<&'a str> {
     let values = headers.get_all(name).iter();
-    // What is no text is an element too: one that says nothing.
-    values.flat_map(|value| split(value.to_str().unwrap_or("?"), ',')).collect()
+    values.flat_map(|value| split(value.as_bytes(), b',', quotes)).collect()
 }
 
-/// The parts between separators that are not in quotes.
-fn split(text: &str, separator: char) -> Vec<&str> {
+/// The parts between separators. What is no text is a part too: one that says nothing.
+///
+/// From the right: proxies append to what clients send, and no quote that a client leaves open may reach into that.
+fn split(text: &[u8], separator: u8, quotes: bool) -> Vec<&str> {
     let mut quoted = false;
-    let parts = text.split(move |c| {
-        quoted ^= c == '"';
-        c == separator && !quoted
+    let parts = text.rsplit(|&byte| {
+        quoted ^= quotes && byte == b'"';
+        byte == separator && !quoted
     });
-    parts.map(str::trim).collect()
+    let mut parts: Vec<_> = parts.map(|part| std::str::from_utf8(part).unwrap_or("?").trim()).collect();
+    parts.reverse();
+    parts
 }
 
 #[cfg(test)]
@@ -166,7 +177,7 @@ mod tests {
     use super::*;
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
-        lines.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).fold(
+        lines.iter().map(|(name, value)| (name.parse().unwrap(), value.as_bytes().try_into().unwrap())).fold(
             HeaderMap::new(),
             |mut map: HeaderMap, (name, value): (http::HeaderName, http::HeaderValue)| {
                 map.append(name, value);
@@ -197,6 +208,9 @@ mod tests {
             ("10.1.1.1", &["198.51.100.7, unknown"], "10.1.1.1"),
             ("10.1.1.1", &["198.51.100.7, junk, 10.9.9.9"], "10.9.9.9"),
             ("10.1.1.1", &[""], "10.1.1.1"),
+            // Whatever the client wrote before, what the proxy appended counts.
+            ("10.1.1.1", &["\", 198.51.100.7"], "198.51.100.7"),
+            ("10.1.1.1", &["\u{e9}, 198.51.100.7"], "198.51.100.7"),
             ("10.1.1.1", &[], "10.1.1.1"),
             // Nobody believes a stranger.
             ("198.51.100.7", &["10.1.1.1"], "198.51.100.7"),
@@ -226,6 +240,10 @@ mod tests {
                 true,
             ),
             (";;=,=;\"", None, None, false),
+            // A quote that the client left open does not swallow what the proxy appended.
+            ("for=6.6.6.6;host=evil;proto=https;x=\", for=198.51.100.7", Some("198.51.100.7"), None, false),
+            ("for=6.6.6.6;x=\", for=\"[2001:db8::7]:9\";host=a", Some("2001:db8::7"), Some("a"), false),
+            ("for=6.6.6.6;x=\"\\\", for=198.51.100.7;proto=https", Some("198.51.100.7"), None, true),
         ] {
             let told = trusted.told(ForwardedHeader::Forwarded, None, &headers(&[("forwarded", value)]));
             let expected =

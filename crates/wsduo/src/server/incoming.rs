@@ -100,7 +100,7 @@ impl Incoming {
 
 async fn receive(
     reached: Reached,
-    on_loopback: bool,
+    mut on_loopback: bool,
     shared: &Shared,
     place: Place,
     until: Option<Instant>,
@@ -112,6 +112,7 @@ async fn receive(
         && let Some((client, server)) = proxy_protocol::receive(&mut transport).await?
     {
         (local_address, remote_address) = (Some(server), Some(client));
+        on_loopback = server.ip().to_canonical().is_loopback();
     }
     let peer = remote_address.map(|address| address.ip());
     // Trusted proxies tell later whom they speak for.

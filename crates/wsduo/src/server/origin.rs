@@ -60,6 +60,9 @@ impl Origins {
 impl Hosts {
     pub(crate) fn allow(&mut self, host: &str) {
         let host = host.to_ascii_lowercase();
+        // As it is compared: an address of IPv6 without a port, without its brackets.
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host = bare.map_or(host.clone(), str::to_owned);
         match self {
             Self::Default => *self = Self::Listed(vec![host]),
             Self::Listed(hosts) => hosts.push(host),
@@ -262,7 +265,11 @@ mod tests {
         let mut listed = Hosts::Default;
         listed.allow("Example.org");
         listed.allow("example.net:8443");
+        listed.allow("[2001:DB8::1]");
         for (host, on_loopback, may) in [
+            ("[2001:db8::1]", false, true),
+            ("[2001:db8::1]:8080", false, true),
+            ("[2001:db8::2]", false, false),
             ("example.org", false, true),
             ("EXAMPLE.org.:99", false, true),
             ("example.net:8443", false, true),

@@ -365,6 +365,20 @@ async fn a_trusted_proxy_says_whom_it_speaks_for_before_anything_else() {
 }
 
 #[tokio::test]
+async fn behind_a_proxy_on_this_machine_pages_of_the_server_itself_may_connect() {
+    let (listener, _) = listen(local().proxy_protocol(["127.0.0.0/8"])).await;
+    let page = |server| {
+        format!(
+            "PROXY TCP4 192.0.2.1 {server} 5000 443\r\n{}Origin: https://example.org\r\n\r\n",
+            REQUEST.replace("localhost", "example.org")
+        )
+    };
+    request_of(&listener, page("192.0.2.2")).await.unwrap();
+    // The client of the proxy is on this machine too: whose name that is cannot be told.
+    assert_eq!(kind(request_of(&listener, page("127.0.0.1")).await), ErrorKind::Handshake);
+}
+
+#[tokio::test]
 async fn nobody_else_can_claim_an_address() {
     let (listener, _) = listen(local().proxy_protocol(["192.0.2.0/24", "unix"])).await;
     let header = "PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\r\n";
