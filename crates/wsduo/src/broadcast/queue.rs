@@ -141,10 +141,11 @@ impl Queue {
         let item = if has_room { state.take() } else { None };
         let Some(item) = item else {
             state.only_end = !has_room;
-            match &mut state.receiver {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
+            let is_known = state.receiver.as_ref().is_some_and(|known| known.will_wake(waker));
+            let old = if is_known { None } else { state.receiver.replace(waker.clone()) };
+            // Without the lock: a waker may drop anything, a subscription too.
+            drop(state);
+            drop(old);
             return Poll::Pending;
         };
         if self.control.slow_consumer == SlowConsumer::LatestOnly {

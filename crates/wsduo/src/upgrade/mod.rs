@@ -35,6 +35,14 @@
 //! to there. The socket lives on in its own task: no layer times it out, and a graceful shutdown of the server does not wait
 //! for it.
 //!
+//! # What the server around has to do
+//!
+//! Where the connection comes from, whether it has TLS and how long it may take to send a request are not known here. So
+//! [`allow_host`](crate::RequestControl::allow_host) is to be set for a server on a loopback address, or a web page that
+//! owns a name may let it point there (a [`Listener`](crate::Listener) sees that by itself);
+//! [`trust_proxies`](crate::RequestControl::trust_proxies) has no effect; and limits of connections and deadlines before the
+//! request are those of the server.
+//!
 //! # HTTP/2
 //!
 //! WebSockets over HTTP/2 (RFC 8441) are refused with 505. Browsers then need a server that offers HTTP/1.1 alone by ALPN,
