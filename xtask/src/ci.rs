@@ -121,8 +121,8 @@ const STEPS: &[Step] = &[
     Step { name: "interop", repeat: "cargo xtask interop --mib 8", work: Work::Own(|| interop::run_all(8)) },
     Step {
         name: "fuzz",
-        repeat: "cargo xtask fuzz --seconds 12",
-        work: Work::Own(|| fuzz::run_targets(12, &[])),
+        repeat: "cargo xtask fuzz --seconds 8",
+        work: Work::Own(|| fuzz::run_targets(8, &[])),
     },
 ];
 
