@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use crate::conformance::peer::EchoServer;
 use crate::examples;
-use crate::shell::{Outcome, command, root, run, run_within, target_directory};
+use crate::packages::{self, NODE_WS};
+use crate::shell::{Outcome, command, root, run_within, target_directory};
 
 /// MiB of an exchange, unless it is said otherwise.
 pub(crate) const DEFAULT_MIB: u32 = 64;
 
 const PYTHON_PACKAGE: &str = "websockets==17.4";
-const NODE_PACKAGE: &str = "ws@8.23.0";
 
 /// How their side sends; the scripts say what each means.
 const HOWS: [&str; 4] = ["whole", "fragments", "small", "text"];
@@ -107,38 +107,15 @@ fn exchange(peer: &Peer, what: &str, command: &mut Command) -> Outcome {
 }
 
 fn python(folder: &Path) -> Outcome<Peer> {
-    let venv = folder.join(PYTHON_PACKAGE.replace("==", "-"));
-    let interpreter = venv.join("bin/python");
-    install(&venv, || {
-        run(command("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        let pip = ["-m", "pip", "--disable-pip-version-check", "-q", "install", PYTHON_PACKAGE];
-        run(command(&interpreter).args(pip))
-    })?;
+    let interpreter = packages::python(folder, &[PYTHON_PACKAGE])?;
     let script = root().join("xtask/interop/peer.py");
     Ok(Peer { name: PYTHON_PACKAGE, interpreter, script, node_path: None })
 }
 
 fn node(folder: &Path) -> Outcome<Peer> {
-    let prefix = folder.join(NODE_PACKAGE.replace('@', "-"));
-    install(&prefix, || {
-        let quiet = ["--no-save", "--no-audit", "--no-fund", "--loglevel", "error"];
-        run(command("npm").arg("install").args(quiet).arg("--prefix").arg(&prefix).arg(NODE_PACKAGE))
-    })?;
+    let node_path = Some(packages::node(folder, NODE_WS)?);
     let script = root().join("xtask/interop/peer.js");
-    let node_path = Some(prefix.join("node_modules"));
-    Ok(Peer { name: NODE_PACKAGE, interpreter: "node".into(), script, node_path })
-}
-
-/// Runs `steps` unless they have succeeded before.
-fn install(folder: &Path, steps: impl FnOnce() -> Outcome) -> Outcome {
-    let finished = folder.join("finished");
-    if finished.is_file() {
-        return Ok(());
-    }
-    println!("installing in {}", folder.display());
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    steps()?;
-    fs::write(&finished, "").map_err(|error| format!("{}: {error}", finished.display()))
+    Ok(Peer { name: NODE_WS, interpreter: "node".into(), script, node_path })
 }
 
 impl Peer {

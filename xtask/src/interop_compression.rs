@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::examples;
-use crate::shell::{Outcome, Running, command, root, run, run_within, target_directory};
+use crate::packages::{self, NODE_WS};
+use crate::shell::{Outcome, Running, command, root, run_within, target_directory};
 
 const PYTHON_PACKAGES: [&str; 2] = ["websockets==15.0.1", "aiohttp==3.13.2"];
-const NODE_PACKAGE: &str = "ws@8.23.0";
 
 /// More than the hundreds of connections of one direction take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -118,18 +118,8 @@ fn settings(least_bits: u8) -> Vec<String> {
 // Their side.
 
 fn peers(folder: &Path) -> Outcome<[Peer; 3]> {
-    let venv = folder.join(PYTHON_PACKAGES.join("-").replace("==", "-"));
-    let python = venv.join("bin/python");
-    install(&venv, || {
-        run(command("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
-        let pip = ["-m", "pip", "--disable-pip-version-check", "-q", "install"];
-        run(command(&python).args(pip).args(PYTHON_PACKAGES))
-    })?;
-    let prefix = folder.join(NODE_PACKAGE.replace('@', "-"));
-    install(&prefix, || {
-        let quiet = ["--no-save", "--no-audit", "--no-fund", "--loglevel", "error"];
-        run(command("npm").arg("install").args(quiet).arg("--prefix").arg(&prefix).arg(NODE_PACKAGE))
-    })?;
+    let python = packages::python(folder, &PYTHON_PACKAGES)?;
+    let node_path = packages::node(folder, NODE_WS)?;
     let scripts = root().join("xtask/interop/compression");
     let python = |name: &'static str| Peer {
         name,
@@ -140,22 +130,10 @@ fn peers(folder: &Path) -> Outcome<[Peer; 3]> {
     let node = Peer {
         name: "ws",
         words: vec!["node".into(), scripts.join("peer.js")],
-        node_path: Some(prefix.join("node_modules")),
+        node_path: Some(node_path),
         least_bits: 8,
     };
     Ok([python("websockets"), python("aiohttp"), node])
-}
-
-/// Runs `steps` unless they have succeeded before.
-fn install(folder: &Path, steps: impl FnOnce() -> Outcome) -> Outcome {
-    let finished = folder.join("finished");
-    if finished.is_file() {
-        return Ok(());
-    }
-    println!("installing in {}", folder.display());
-    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    steps()?;
-    fs::write(&finished, "").map_err(|error| format!("{}: {error}", finished.display()))
 }
 
 impl Peer {

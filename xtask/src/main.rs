@@ -9,6 +9,7 @@ mod examples;
 mod fuzz;
 mod interop;
 mod interop_compression;
+mod packages;
 mod shell;
 mod soak;
 mod tidy;

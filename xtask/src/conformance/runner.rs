@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Settings;
+use crate::packages;
 use crate::shell::{Outcome, command, root, run, target_directory};
 
 /// Names a harness elsewhere than in `../shared/conformance`.
@@ -58,16 +59,7 @@ fn install_autobahn(harness: PathBuf) -> Outcome<Installed> {
 }
 
 fn install_kosoku(version: &str) -> Outcome<Installed> {
-    let folder = target_directory()?.join(format!("kosoku-{version}"));
-    let python = folder.join("bin/python");
-    let finished = folder.join("finished");
-    if !finished.is_file() {
-        println!("installing kosoku {version} in {}", folder.display());
-        run(command("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        let package = format!("kosoku=={version}");
-        run(command(&python).args(["-m", "pip", "--disable-pip-version-check", "-q", "install", &package]))?;
-        std::fs::write(&finished, "").map_err(|error| format!("{}: {error}", finished.display()))?;
-    }
+    let python = packages::python(&target_directory()?, &[&format!("kosoku=={version}")])?;
     Ok(Installed::Kosoku { python })
 }
 
