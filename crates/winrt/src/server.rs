@@ -185,7 +185,6 @@ impl Drop for Accepting<'_> {
         if !self.is_accepted {
             self.core.failed(None);
             let _ = self.core.close(CloseCode::NO_STATUS.number(), "");
-            self.core.never_opened();
         }
     }
 }
