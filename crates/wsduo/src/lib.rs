@@ -63,6 +63,8 @@
 //!
 //! `aws-lc-rs` (default): TLS with that cryptographic provider. `ring`: TLS with that one. With neither, `wss` is refused.
 //! `pkcs12`: client and server certificates from PKCS#12 files. `self-signed`: certificates made on the spot, for tests and demonstrations.
+//! `tracing`: a span and events for each connection. `metrics`: counters, gauges and histograms by the crate of that name.
+//! Neither does anything for a message. `docs/observability.md` in the repository lists all that they tell.
 
 mod certificate;
 mod connecting;
@@ -74,6 +76,7 @@ mod handler;
 mod information;
 mod io;
 mod message_web_socket;
+mod observe;
 mod origin;
 mod parts;
 mod proxy;
@@ -99,6 +102,8 @@ pub use information::{
 };
 pub use io::transport::Transport;
 pub use message_web_socket::MessageWebSocket;
+#[cfg(feature = "metrics")]
+pub use observe::meters::describe_metrics;
 pub use parts::{MessageReader, MessageWriter};
 pub use proxy::Proxy;
 pub use reconnect::{Reconnect, Waiting};

@@ -19,6 +19,7 @@ use crate::information::{Agreed, Facts, TlsInformation};
 use crate::io::handshake as io_handshake;
 use crate::io::transport::Transport;
 use crate::message_web_socket::MessageWebSocket;
+use crate::observe;
 use crate::origin::Origins;
 use crate::stream_control::StreamWebSocketControl;
 use crate::stream_web_socket::StreamWebSocket;
@@ -284,7 +285,9 @@ impl Incoming {
                 let facts = Facts { local_address, remote_address: Some(remote_address), agreed: None };
                 Request::receive(transport.with_permit(permit), control, facts, tls).await
             };
-            deadline(control.timeout, receiving).await
+            deadline(control.timeout, receiving)
+                .await
+                .inspect_err(|error| observe::request_failed(Some(remote_address), error))
         })
     }
 }
@@ -328,7 +331,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Dropping the future drops the transport.
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
         let receiving = Self::receive(transport, control, Facts::default(), None);
-        Box::pin(deadline(control.timeout, receiving)).await
+        Box::pin(deadline(control.timeout, receiving))
+            .await
+            .inspect_err(|error| observe::request_failed(None, error))
     }
 
     async fn receive(
@@ -429,7 +434,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         control: &MessageWebSocketControl,
     ) -> impl Future<Output = Result<MessageWebSocket<T>, Error>> + use<T> {
         let settings = Arc::clone(&control.settings);
-        Box::pin(async move { self.accept(&settings).await })
+        Box::pin(async move { self.accept_watched(&settings).await })
     }
 
     /// Accepts the request: the connection is open, as a stream of bytes.
@@ -444,7 +449,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         control: &StreamWebSocketControl,
     ) -> impl Future<Output = Result<StreamWebSocket<T>, Error>> {
         let (settings, style) = (Arc::clone(&control.settings), control.style);
-        Box::pin(async move { Ok(StreamWebSocket::over(self.accept(&settings).await?, style)) })
+        Box::pin(async move { Ok(StreamWebSocket::over(self.accept_watched(&settings).await?, style)) })
+    }
+
+    async fn accept_watched(self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {
+        let peer = self.remote_address();
+        let result = self.accept(settings).await;
+        observe::answered(peer, result.as_ref().err());
+        result
     }
 
     async fn accept(self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {
@@ -481,6 +493,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
                 return Err(error);
             }
         };
+        let asked = observe::Asked::of(&request);
         drop((request, headers));
         let answering = async {
             let written = async {
@@ -499,7 +512,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             facts.agreed = Some(Arc::new(Agreed { subprotocol, tls, ..Agreed::default() }));
         }
         let connection = settings.connection(Role::Server, agreement);
-        Ok(MessageWebSocket::open(transport, connection, facts, behind_handshake))
+        Ok(MessageWebSocket::open_asked(transport, connection, facts, behind_handshake, &asked))
     }
 
     /// Refuses the request with an HTTP status, and ends the connection.
@@ -522,6 +535,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// # Cancel safety
     /// Dropping the future closes the connection.
     pub async fn refuse_with(self, status: StatusCode, headers: &HeaderMap, body: &str) -> Result<(), Error> {
+        observe::refused_request(self.remote_address(), &self.inner.request, status);
         let mut transport = self.inner.transport;
         io_handshake::refuse(&mut transport, &handshake::refusal(status, headers, body)).await
     }

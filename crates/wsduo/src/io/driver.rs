@@ -10,6 +10,7 @@ mod ahead;
 mod end;
 mod payload;
 mod ping;
+mod watch;
 
 use std::future::Future;
 use std::io;
@@ -32,7 +33,8 @@ use super::input::Input;
 use super::keys::Keys;
 use super::scratch;
 use crate::error::Error;
-use crate::information::{CompressionInformation, Statistics};
+use crate::information::CompressionInformation;
+use crate::observe::Watch;
 use crate::reconnect::EndNote;
 
 /// Payloads of which at least this much is to come are read straight into the memory of their message.
@@ -73,9 +75,11 @@ pub(crate) struct Driver<T> {
     /// The latest ping whose answer nobody waits for any more: the next ping is a new one.
     given_up_ping: u64,
     round_trip_time: Option<Duration>,
+    smoothed_round_trip_time: Option<Duration>,
     bytes_received: u64,
     /// Where to write how the connection ended, if anybody wants to know.
     end_note: Option<EndNote>,
+    watch: Watch,
 }
 
 /// A ping that is under way.
@@ -129,8 +133,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             latest_pong: 0,
             given_up_ping: 0,
             round_trip_time: None,
+            smoothed_round_trip_time: None,
             bytes_received: 0,
             end_note: None,
+            watch: Watch::default(),
         }
     }
 
@@ -151,16 +157,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Drops the rest of the message of which parts were handed out.
     pub(crate) fn skip_message(&mut self) {
         self.skipping = self.mid_message;
-    }
-
-    pub(crate) fn statistics(&self) -> Statistics {
-        Statistics {
-            messages_received: self.connection.messages_received(),
-            messages_sent: self.connection.messages_sent(),
-            bytes_received: self.bytes_received,
-            bytes_sent: self.connection.bytes_written(),
-            round_trip_time: self.round_trip_time,
-        }
     }
 
     pub(crate) fn compression(&self) -> Option<CompressionInformation> {
@@ -309,11 +305,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         match event {
             Event::Pong { number, sent } => {
                 self.latest_pong = *number;
-                self.round_trip_time = Some(Alarm::now().saturating_duration_since(*sent));
+                self.note_round_trip(Alarm::now().saturating_duration_since(*sent));
             }
             Event::Closed => self.phase = Phase::Flushing,
             Event::Failed(error) => {
                 self.failure = Some((*error).into());
+                self.watch.failed(error);
                 self.phase = Phase::Flushing;
             }
             Event::Message(_) | Event::Part { .. } => return,
@@ -499,6 +496,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Looks at the clock if it is time to. Whether it did: then there may be something to write, or an end.
     #[inline]
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.watch.is_due() {
+            self.tell();
+        }
         if !self.alarm.poll(cx) && !self.connection.wants_look() {
             return false;
         }
@@ -508,6 +508,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     #[cold]
     fn look_at_clock(&mut self) {
+        self.tell();
         let result = self.connection.look_at_clock(Alarm::now(), &mut Keys);
         self.alarm.set(self.connection.next_look());
         if let Err(timed_out) = result {
