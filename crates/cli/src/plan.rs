@@ -115,6 +115,10 @@ pub(crate) struct Serve {
     pub(crate) control: MessageWebSocketControl,
     pub(crate) max_connections: NonZeroUsize,
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Where figures are served, if they are.
+    pub(crate) metrics: Option<String>,
+    /// How much is told on standard error: 0 nothing.
+    pub(crate) verbose: u8,
 }
 
 /// Which of the standard streams are terminals.
@@ -334,6 +338,8 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
         control,
         max_connections: args.max_connections,
         threads: args.threads,
+        metrics: args.metrics,
+        verbose: args.verbose,
     })
 }
 

@@ -1,6 +1,7 @@
 //! `wsduo serve`: accepts connections until told to stop, then closes them all.
 
 mod broadcast;
+mod metrics;
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +14,7 @@ use wsduo::http::StatusCode;
 use wsduo::{CloseCode, Incoming, Listener, MessageWebSocket, MessageWebSocketControl};
 
 use self::broadcast::Hub;
+use self::metrics::Metrics;
 use crate::args::ServeKind;
 use crate::exit::Failure;
 use crate::files;
@@ -55,6 +57,7 @@ async fn serve(plan: Serve) -> Result<(), Failure> {
     // Before anyone can know that we are there.
     let mut signals = Signals::new()?;
     raise_file_limit();
+    metrics::log(plan.verbose);
     let what = match (&plan.files, plan.kind) {
         (Some(files), _) => What::Files(files::Files::open(files)?),
         (None, ServeKind::Broadcast) => What::Broadcast(Hub::default()),
@@ -68,7 +71,14 @@ async fn serve(plan: Serve) -> Result<(), Failure> {
     }
     let listener = builder.await.map_err(Failure::Connecting)?;
     let address = listener.local_address().map_err(Failure::Connecting)?;
-    announce(scheme, address)?;
+    let metrics = match &plan.metrics {
+        Some(address) => Some(Metrics::listen(address).await?),
+        None => None,
+    };
+    announce(scheme, address, metrics.as_ref())?;
+    if let Some(metrics) = metrics {
+        tokio::spawn(metrics.serve());
+    }
     if let What::Files(files) = &what {
         terminal::note(&files.describe());
     }
@@ -103,9 +113,12 @@ async fn serve(plan: Serve) -> Result<(), Failure> {
     Ok(())
 }
 
-fn announce(scheme: &str, address: SocketAddr) -> Result<(), Failure> {
+fn announce(scheme: &str, address: SocketAddr, metrics: Option<&Metrics>) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "listening on {scheme}://{address}/")?;
+    if let Some(metrics) = metrics {
+        writeln!(stdout, "metrics on http://{}/metrics", metrics.address()?)?;
+    }
     stdout.flush()?;
     Ok(())
 }

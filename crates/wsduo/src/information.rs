@@ -57,7 +57,8 @@ pub struct Statistics {
     pub bytes_queued: u64,
     /// What the latest answered ping took; `None` before the first.
     pub round_trip_time: Option<Duration>,
-    /// What answered pings take, the latest counting for an eighth (RFC 6298 §2); `None` before the first.
+    /// What answered pings take, the latest counting for an eighth (RFC 6298 §2), in whole
+    /// microseconds; `None` before the first.
     pub smoothed_round_trip_time: Option<Duration>,
 }
 

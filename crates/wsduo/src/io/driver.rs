@@ -75,7 +75,8 @@ pub(crate) struct Driver<T> {
     /// The latest ping whose answer nobody waits for any more: the next ping is a new one.
     given_up_ping: u64,
     round_trip_time: Option<Duration>,
-    smoothed_round_trip_time: Option<Duration>,
+    /// In microseconds, so that it costs an idle connection little.
+    smoothed_round_trip_time: u32,
     bytes_received: u64,
     /// Where to write how the connection ended, if anybody wants to know.
     end_note: Option<EndNote>,
@@ -133,7 +134,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             latest_pong: 0,
             given_up_ping: 0,
             round_trip_time: None,
-            smoothed_round_trip_time: None,
+            smoothed_round_trip_time: 0,
             bytes_received: 0,
             end_note: None,
             watch: Watch::default(),

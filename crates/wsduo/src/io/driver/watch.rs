@@ -21,7 +21,9 @@ impl<T> Driver<T> {
             bytes_sent: self.connection.bytes_written(),
             bytes_queued: self.connection.queued() as u64,
             round_trip_time: self.round_trip_time,
-            smoothed_round_trip_time: self.smoothed_round_trip_time,
+            smoothed_round_trip_time: self
+                .round_trip_time
+                .map(|_| Duration::from_micros(self.smoothed_round_trip_time.into())),
         }
     }
 
@@ -34,10 +36,16 @@ impl<T> Driver<T> {
 
     /// A ping was answered.
     pub(super) fn note_round_trip(&mut self, time: Duration) {
+        let latest = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        self.smoothed_round_trip_time = match self.round_trip_time {
+            None => latest,
+            // As TCP smooths its own (RFC 6298 §2).
+            Some(_) => {
+                let smoothed = (u64::from(self.smoothed_round_trip_time) * 7 + u64::from(latest)) / 8;
+                u32::try_from(smoothed).unwrap_or(u32::MAX)
+            }
+        };
         self.round_trip_time = Some(time);
-        // As TCP smooths its own (RFC 6298 §2).
-        self.smoothed_round_trip_time =
-            Some(self.smoothed_round_trip_time.map_or(time, |smoothed| (smoothed * 7 + time) / 8));
         self.watch.round_trip(time);
     }
 
