@@ -91,18 +91,8 @@ enum How {
 /// Checks that each side gets the messages that the other sent, whole, in order and once, until the connection ends; that
 /// pings are answered; that both see the same end; that nothing fails unless bytes are damaged; that the end comes in time.
 pub fn run(data: &[u8]) {
-    let mut input = Unstructured::new(data);
-    let mut link = Link::new();
-    for _ in 0..MOST_OPERATIONS {
-        if input.is_empty() {
-            break;
-        }
-        let Ok(operation) = Operation::arbitrary(&mut input) else {
-            break;
-        };
-        link.perform(operation);
-    }
-    link.finish();
+    let connection = |role, now| Connection::new(role, Arc::new(Config::default()), now);
+    Link::new(connection, false).perform_all(Unstructured::new(data));
 }
 
 /// One side, and what is known of it.
@@ -120,22 +110,25 @@ struct End {
     receiving: Vec<u8>,
     last_ping: Option<u64>,
     answered: Option<u64>,
+    failure: Option<CloseCode>,
     next_key: u32,
 }
 
-struct Link {
+pub(crate) struct Link {
     client: End,
     server: End,
     now: Instant,
     damaged: bool,
+    /// Messages may be larger than a side allows.
+    limited: bool,
     /// The transport is gone, or a deadline has passed.
     lost: bool,
 }
 
 impl End {
-    fn new(role: Role, now: Instant) -> Self {
+    fn new(connection: Connection) -> Self {
         Self {
-            connection: Connection::new(role, Arc::new(Config::default()), now),
+            connection,
             arriving: VecDeque::new(),
             input: Vec::new(),
             sent: VecDeque::new(),
@@ -143,6 +136,7 @@ impl End {
             receiving: Vec::new(),
             last_ping: None,
             answered: None,
+            failure: None,
             next_key: 1,
         }
     }
@@ -288,7 +282,11 @@ impl End {
                     );
                     self.answered = Some(number);
                 }
-                Some(Event::Failed(error)) => assert!(may_fail, "failed by itself: {error}"),
+                Some(Event::Failed(error)) => {
+                    assert!(may_fail, "failed by itself: {error}");
+                    assert!(self.failure.is_none(), "fails once");
+                    self.failure = Some(error.close_code());
+                }
                 Some(Event::Closed) | None => {}
             }
             at += consumed;
@@ -301,15 +299,31 @@ impl End {
 }
 
 impl Link {
-    fn new() -> Self {
+    /// `limited` if messages may be larger than the sides allow.
+    pub(crate) fn new(mut connection: impl FnMut(Role, Instant) -> Connection, limited: bool) -> Self {
         let now = Instant::now();
         Self {
-            client: End::new(Role::Client, now),
-            server: End::new(Role::Server, now),
+            client: End::new(connection(Role::Client, now)),
+            server: End::new(connection(Role::Server, now)),
             now,
             damaged: false,
+            limited,
             lost: false,
         }
+    }
+
+    /// Performs the operations of the input, then brings the connection to its end.
+    pub(crate) fn perform_all(mut self, mut input: Unstructured<'_>) {
+        for _ in 0..MOST_OPERATIONS {
+            if input.is_empty() {
+                break;
+            }
+            let Ok(operation) = Operation::arbitrary(&mut input) else {
+                break;
+            };
+            self.perform(operation);
+        }
+        self.finish();
     }
 
     fn end(&mut self, side: Side) -> &mut End {
@@ -383,7 +397,8 @@ impl Link {
     }
 
     fn transfer(&mut self, from: Side, len: usize, how: How, direct: bool) {
-        let may_fail = self.damaged;
+        let damaged = self.damaged;
+        let may_fail = damaged || self.limited;
         if self.lost {
             return;
         }
@@ -398,7 +413,10 @@ impl Link {
         if !read {
             got = to.read(len, how, may_fail);
         }
-        if !may_fail {
+        if let Some(code) = to.failure {
+            assert!(damaged || code == CloseCode::TOO_BIG || code == CloseCode::POLICY_VIOLATION, "{code}");
+        }
+        if !damaged {
             for message in got {
                 assert_eq!(
                     Some(message),
@@ -440,6 +458,10 @@ impl Link {
         if self.lost {
             for end in [&self.client, &self.server] {
                 assert!(end.connection.is_ended() && end.connection.closed().is_some());
+            }
+        } else if self.client.failure.or(self.server.failure).is_some() {
+            for end in [&self.client, &self.server] {
+                assert!(end.connection.closed().is_some(), "both know of an end");
             }
         } else if !self.damaged {
             self.check_clean_end();

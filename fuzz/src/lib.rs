@@ -6,6 +6,7 @@
 
 pub mod compression;
 pub mod connection;
+pub mod conversation;
 pub mod decoder;
 mod deflate;
 pub mod handshake_request;
@@ -13,15 +14,20 @@ pub mod handshake_response;
 mod naive;
 mod naive_inflate;
 mod splits;
+pub mod tunnel;
+pub mod uri;
 
 /// Takes any input, and panics if a promise is broken.
 pub type Check = fn(&[u8]);
 
 /// Every check, by the name of its fuzz target.
-pub const TARGETS: [(&str, Check); 5] = [
+pub const TARGETS: [(&str, Check); 8] = [
     ("compression", compression::run),
     ("connection", connection::run),
+    ("conversation", conversation::run),
     ("decoder", decoder::run),
     ("handshake_request", handshake_request::run),
     ("handshake_response", handshake_response::run),
+    ("tunnel", tunnel::run),
+    ("uri", uri::run),
 ];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::conformance::{self, Plan, Role, Set};
 use crate::shell::{Outcome, Running, cargo, run, run_within};
-use crate::{examples, fuzz, interop, tidy};
+use crate::{deny, examples, fuzz, interop, tidy};
 
 /// Building included; the demonstration itself takes a second.
 const DEMO_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -32,6 +32,11 @@ enum Work {
 /// In the order of a run.
 const STEPS: &[Step] = &[
     Step { name: "tidy", repeat: "cargo xtask tidy", work: Work::Own(tidy::run) },
+    Step {
+        name: "dependencies",
+        repeat: "cargo deny check bans licenses sources",
+        work: Work::Own(deny::run_check),
+    },
     Step { name: "format", repeat: "cargo fmt --all --check", work: Work::Cargo },
     Step {
         name: "format-fuzz",
@@ -55,8 +60,23 @@ const STEPS: &[Step] = &[
         work: Work::Cargo,
     },
     Step {
+        name: "clippy-hyper",
+        repeat: "cargo clippy --locked -p wsduo --no-default-features --features hyper -- -D warnings",
+        work: Work::Cargo,
+    },
+    Step {
+        name: "clippy-axum",
+        repeat: "cargo clippy --locked -p wsduo --no-default-features --features axum,ring -- -D warnings",
+        work: Work::Cargo,
+    },
+    Step {
         name: "docs",
         repeat: "RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps -p wsduo-proto -p wsduo",
+        work: Work::Cargo,
+    },
+    Step {
+        name: "docs-all-features",
+        repeat: "RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps -p wsduo --all-features",
         work: Work::Cargo,
     },
     // Apart from the command: its documentation would be written over the library's, which has the same name.
@@ -101,8 +121,8 @@ const STEPS: &[Step] = &[
     Step { name: "interop", repeat: "cargo xtask interop --mib 8", work: Work::Own(|| interop::run_all(8)) },
     Step {
         name: "fuzz",
-        repeat: "cargo xtask fuzz --seconds 20",
-        work: Work::Own(|| fuzz::run_targets(20, &[])),
+        repeat: "cargo xtask fuzz --seconds 12",
+        work: Work::Own(|| fuzz::run_targets(12, &[])),
     },
 ];
 

@@ -4,11 +4,13 @@
 
 mod ci;
 mod conformance;
+mod deny;
 mod examples;
 mod fuzz;
 mod interop;
 mod interop_compression;
 mod shell;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -25,6 +27,8 @@ cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones
 cargo xtask interop [--mib N]             byte streams to and from Python websockets and Node ws, N MiB each (64)
 cargo xtask interop-compression [websockets|aiohttp|ws]…
                                           compressed messages with other libraries, both ways, with every parameter
+cargo xtask soak [--minutes N] [OPTION…]  our server and 1,000 of our clients doing everything at random, N minutes (1);
+                                          --help lists the options
 cargo xtask tidy                          the repository's own rules";
 
 fn main() -> ExitCode {
@@ -56,6 +60,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["interop"] => interop::run_all(interop::DEFAULT_MIB),
         ["interop", "--mib", mib] => interop::run_all(whole_number(mib)?),
         ["interop-compression", names @ ..] => interop_compression::run_peers(names),
+        ["soak", words @ ..] => soak::run_soak(words),
         ["tidy"] => tidy::run(),
         _ => Err(format!("cannot make sense of `{}`\n{USAGE}", words.join(" "))),
     }

@@ -1,6 +1,8 @@
 //! Rules of this repository that no compiler checks. `cargo test` checks them too.
 
 mod graph;
+mod links;
+mod named_tests;
 mod source;
 
 use std::fs;
@@ -19,9 +21,10 @@ struct SourceFile {
 /// Checks every rule; the error lists all that is broken.
 pub(crate) fn run() -> Outcome {
     let mut broken = graph::broken()?;
-    for file in source_files()? {
-        broken.extend(source::broken(&file));
-    }
+    let files = source_files()?;
+    broken.extend(files.iter().flat_map(source::broken));
+    broken.extend(named_tests::broken(&files)?);
+    broken.extend(links::broken()?);
     if broken.is_empty() { Ok(()) } else { Err(format!("not tidy:\n  {}", broken.join("\n  "))) }
 }
 

@@ -323,6 +323,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub(crate) listen: String,
 
+    /// Listen on a Unix socket at this path instead, which is removed in the end
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH", conflicts_with = "listen")]
+    pub(crate) unix: Option<PathBuf>,
+
     /// Serve wss with the certificate chain in this PEM file
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -347,6 +352,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value = "10000")]
     pub(crate) max_connections: NonZeroUsize,
 
+    /// Most connections at once of one address, or one /64 of IPv6; further ones get a 503 [default: as many as in all]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_connections_per_address: Option<NonZeroUsize>,
+
     /// Worker threads [default: one for each processor]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -364,6 +373,28 @@ pub(crate) struct ServeArgs {
     /// broadcast and files only pages of the server's own host]
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) allow_origin: Vec<String>,
+
+    /// broadcast: what happens to a client that does not take messages as fast as they come
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t = SlowConsumer::Wait)]
+    pub(crate) slow_consumer: SlowConsumer,
+
+    /// broadcast: most messages that wait for a client, within 1 MiB
+    #[arg(long, value_name = "N", default_value = "1024")]
+    pub(crate) queue: NonZeroUsize,
+
+    /// Let clients call this server by this name alone, with or without a port, or by any with '*'; may be repeated [default: any;
+    /// web pages on this machine only by localhost and the like]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow_host: Vec<String>,
+
+    /// Believe what HTTP proxies in this network tell by X-Forwarded-For, -Host and -Proto: 10.0.0.0/8, 192.0.2.1 or unix; may be
+    /// repeated
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) trust_proxy: Vec<String>,
+
+    /// Expect the PROXY protocol, version 1 or 2, from proxies in this network; may be repeated
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) proxy_protocol: Vec<String>,
 
     /// files: the folder to serve, with all that is in it but hidden files. No link leads out of it
     #[arg(long, value_name = "DIR")]
@@ -388,6 +419,19 @@ pub(crate) struct ServeArgs {
     /// files: largest file that clients can write; K, M, G and T are powers of 1,024
     #[arg(long, value_name = "BYTES", default_value = "16G", value_parser = size)]
     pub(crate) max_size: u64,
+}
+
+/// What is done about a client that does not follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SlowConsumer {
+    /// Senders wait for it, for 5 s; then it is closed
+    Wait,
+    /// It misses the oldest messages
+    DropOldest,
+    /// It gets the newest message only
+    Latest,
+    /// It is closed at once
+    Disconnect,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

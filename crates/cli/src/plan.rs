@@ -6,14 +6,22 @@ use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use wsduo::{ClientTls, Compression, Credential, Identity, MessageWebSocketControl, Proxy, RequestControl};
+use wsduo::{
+    ClientTls, Compression, Credential, Identity, MessageWebSocketControl, Proxy, RequestControl,
+    SlowConsumer, SubscriptionControl,
+};
 
-use crate::args::{ClientArgs, Command, ConnectArgs, DoctorArgs, PingArgs, ServeArgs, ServeKind, Typed};
+use crate::args::{
+    self, ClientArgs, Command, ConnectArgs, DoctorArgs, PingArgs, ServeArgs, ServeKind, Typed,
+};
 use crate::exit::Failure;
 use crate::files;
 
 /// How long a server's closing handshakes may take: a part of what it waits for them in all.
 const SERVER_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long the clients of a broadcast wait for one that takes nothing.
+const BROADCAST_WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to do.
 #[derive(Debug)]
@@ -107,13 +115,19 @@ pub(crate) struct Serve {
     pub(crate) kind: ServeKind,
     /// What files, if any.
     pub(crate) files: Option<files::Plan>,
+    /// How messages wait for the clients of a broadcast.
+    pub(crate) broadcast: SubscriptionControl,
     pub(crate) listen: String,
+    /// Listen there instead.
+    #[cfg(unix)]
+    pub(crate) unix: Option<std::path::PathBuf>,
     pub(crate) identity: Option<Identity>,
     pub(crate) requests: RequestControl,
-    /// Pages of the host itself may connect, and nothing but the names of this machine counts as that host.
-    pub(crate) same_origin_only: bool,
     pub(crate) control: MessageWebSocketControl,
     pub(crate) max_connections: NonZeroUsize,
+    pub(crate) max_connections_per_address: Option<NonZeroUsize>,
+    /// From where the PROXY protocol is expected.
+    pub(crate) proxy_protocol: Vec<String>,
     pub(crate) threads: Option<NonZeroUsize>,
     /// Where figures are served, if they are.
     pub(crate) metrics: Option<String>,
@@ -313,10 +327,15 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
     for origin in &args.allow_origin {
         requests = if origin == "*" { requests.allow_any_origin() } else { requests.allow_origin(origin) };
     }
-    let default_origins = args.allow_origin.is_empty();
-    if default_origins && args.kind == ServeKind::Echo {
+    if args.allow_origin.is_empty() && args.kind == ServeKind::Echo {
         requests = requests.allow_any_origin();
     }
+    for host in &args.allow_host {
+        requests = if host == "*" { requests.allow_any_host() } else { requests.allow_host(host) };
+    }
+    let requests = requests
+        .trust_proxies(&args.trust_proxy)
+        .map_err(|error| Failure::Usage(format!("--trust-proxy: {error}")))?;
     let mut control = MessageWebSocketControl::new()
         .max_message_size(args.max_message)
         .close_timeout(SERVER_CLOSE_TIMEOUT)
@@ -331,16 +350,34 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
     Ok(Serve {
         kind: args.kind,
         files,
+        broadcast: broadcast(&args),
         listen: args.listen,
+        #[cfg(unix)]
+        unix: args.unix,
         identity,
         requests,
-        same_origin_only: default_origins && args.kind != ServeKind::Echo,
         control,
         max_connections: args.max_connections,
+        max_connections_per_address: args.max_connections_per_address,
+        proxy_protocol: args.proxy_protocol,
         threads: args.threads,
         metrics: args.metrics,
         verbose: args.verbose,
     })
+}
+
+/// How messages wait for the clients of a broadcast.
+fn broadcast(args: &ServeArgs) -> SubscriptionControl {
+    let policy = match args.slow_consumer {
+        args::SlowConsumer::Wait => SlowConsumer::Wait,
+        args::SlowConsumer::DropOldest => SlowConsumer::DropOldest,
+        args::SlowConsumer::Latest => SlowConsumer::LatestOnly,
+        args::SlowConsumer::Disconnect => SlowConsumer::Disconnect,
+    };
+    SubscriptionControl::new()
+        .slow_consumer(policy)
+        .max_messages(args.queue.get())
+        .wait_timeout(BROADCAST_WAIT_TIMEOUT)
 }
 
 #[cfg(test)]

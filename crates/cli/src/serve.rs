@@ -4,14 +4,12 @@ mod broadcast;
 mod metrics;
 
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, watch};
-use wsduo::http::StatusCode;
-use wsduo::{CloseCode, Incoming, Listener, MessageWebSocket, MessageWebSocketControl};
+use tokio::sync::watch;
+use wsduo::{Error, Incoming, Listener, ListenerBuilder, MessageWebSocket, MessageWebSocketControl};
 
 use self::broadcast::Hub;
 use self::metrics::Metrics;
@@ -41,8 +39,6 @@ pub(crate) fn run(plan: Serve) -> Result<(), Failure> {
 struct Shared {
     control: MessageWebSocketControl,
     what: What,
-    /// Web pages are let in only if they know this server by a name of this machine.
-    only_by_loopback_name: bool,
 }
 
 /// What is done for clients.
@@ -53,29 +49,22 @@ enum What {
     Files(files::Files),
 }
 
-async fn serve(plan: Serve) -> Result<(), Failure> {
+async fn serve(mut plan: Serve) -> Result<(), Failure> {
     // Before anyone can know that we are there.
     let mut signals = Signals::new()?;
     raise_file_limit();
     metrics::log(plan.verbose);
     let what = match (&plan.files, plan.kind) {
         (Some(files), _) => What::Files(files::Files::open(files)?),
-        (None, ServeKind::Broadcast) => What::Broadcast(Hub::default()),
+        (None, ServeKind::Broadcast) => What::Broadcast(Hub::new(plan.broadcast)),
         (None, _) => What::Echo,
     };
-    let scheme = if plan.identity.is_some() { "wss" } else { "ws" };
-    let mut builder =
-        Listener::bind(plan.listen).requests(plan.requests).max_connections(plan.max_connections.get());
-    if let Some(identity) = plan.identity {
-        builder = builder.tls(identity);
-    }
-    let listener = builder.await.map_err(Failure::Connecting)?;
-    let address = listener.local_address().map_err(Failure::Connecting)?;
+    let (listener, place) = listen(&mut plan).await.map_err(Failure::Connecting)?;
     let metrics = match &plan.metrics {
         Some(address) => Some(Metrics::listen(address).await?),
         None => None,
     };
-    announce(scheme, address, metrics.as_ref())?;
+    announce(&place, metrics.as_ref())?;
     if let Some(metrics) = metrics {
         tokio::spawn(metrics.serve());
     }
@@ -83,39 +72,55 @@ async fn serve(plan: Serve) -> Result<(), Failure> {
         terminal::note(&files.describe());
     }
 
-    let shared = Arc::new(Shared {
-        control: plan.control,
-        what,
-        only_by_loopback_name: plan.same_origin_only && address.ip().is_loopback(),
-    });
+    let shared = Arc::new(Shared { control: plan.control, what });
     let (stop, stopping) = watch::channel(());
-    // Nothing is sent on it: it ends when the last connection has dropped its end.
-    let (alive, mut all_gone) = mpsc::channel::<()>(1);
     loop {
         tokio::select! {
             incoming = listener.accept() => {
-                let connection = connection(incoming, Arc::clone(&shared), stopping.clone());
-                let alive = alive.clone();
-                tokio::spawn(async move {
-                    connection.await;
-                    drop(alive);
-                });
+                tokio::spawn(connection(incoming, Arc::clone(&shared), stopping.clone()));
             }
             _ = signals.next() => break,
         }
     }
-    drop((listener, alive, stop));
+    drop(stop);
     tokio::select! {
-        _ = tokio::time::timeout(STOP_TIMEOUT, all_gone.recv()) => {}
+        _ = listener.shutdown(STOP_TIMEOUT) => {}
         // Somebody is in a hurry.
         _ = signals.next() => {}
     }
     Ok(())
 }
 
-fn announce(scheme: &str, address: SocketAddr, metrics: Option<&Metrics>) -> Result<(), Failure> {
+/// The listener, and how it is reached.
+async fn listen(plan: &mut Serve) -> Result<(Listener, String), Error> {
+    let scheme = if plan.identity.is_some() { "wss" } else { "ws" };
+    #[cfg(unix)]
+    if let Some(path) = plan.unix.take() {
+        let listener = configure(Listener::bind_unix(&path), plan).await?;
+        return Ok((listener, format!("{scheme}+unix://{}", path.display())));
+    }
+    let listener = configure(Listener::bind(plan.listen.clone()), plan).await?;
+    let address = listener.local_address()?;
+    Ok((listener, format!("{scheme}://{address}/")))
+}
+
+fn configure<A>(builder: ListenerBuilder<A>, plan: &mut Serve) -> ListenerBuilder<A> {
+    let mut builder = builder.requests(plan.requests.clone()).max_connections(plan.max_connections.get());
+    if !plan.proxy_protocol.is_empty() {
+        builder = builder.proxy_protocol(&plan.proxy_protocol);
+    }
+    if let Some(connections) = plan.max_connections_per_address {
+        builder = builder.max_connections_per_address(connections.get());
+    }
+    if let Some(identity) = plan.identity.take() {
+        builder = builder.tls(identity);
+    }
+    builder
+}
+
+fn announce(place: &str, metrics: Option<&Metrics>) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "listening on {scheme}://{address}/")?;
+    writeln!(stdout, "listening on {place}")?;
     if let Some(metrics) = metrics {
         writeln!(stdout, "metrics on http://{}/metrics", metrics.address()?)?;
     }
@@ -134,18 +139,13 @@ async fn connection(incoming: Incoming, shared: Arc<Shared>, mut stopping: watch
     match (&shared.what, client) {
         (What::Files(files), Some(client)) => files.serve(socket, &client, stopping).await,
         (What::Broadcast(hub), _) => hub.serve(socket, stopping).await,
-        _ => echo(socket, stopping).await,
+        _ => echo(socket).await,
     }
 }
 
 /// The socket, and for a server of files who is at its other end.
 async fn open(incoming: Incoming, shared: &Shared) -> Option<(MessageWebSocket, Option<files::Client>)> {
     let mut request = incoming.request().await.ok()?;
-    if shared.only_by_loopback_name && request.origin().is_some() && !is_loopback_name(request.host()) {
-        // A page of a name that someone pointed at this machine (DNS rebinding) is of the same origin, and yet a stranger.
-        let _ = request.refuse(StatusCode::FORBIDDEN).await;
-        return None;
-    }
     let mut client = None;
     if let What::Files(files) = &shared.what {
         let (admitted, its_client) = files.admit(request).await?;
@@ -155,23 +155,9 @@ async fn open(incoming: Incoming, shared: &Shared) -> Option<(MessageWebSocket, 
     Some((socket, client))
 }
 
-async fn echo(mut socket: MessageWebSocket, mut stopping: watch::Receiver<()>) {
-    tokio::select! {
-        _ = socket.run(|message, replies| replies.send(message)) => {}
-        _ = stopping.changed() => {
-            let _ = socket.close(CloseCode::GOING_AWAY, "the server is shutting down").await;
-        }
-    }
-}
-
-/// Whether a `Host` header names this machine to itself.
-fn is_loopback_name(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// Until the client goes, or the listener shuts down.
+async fn echo(mut socket: MessageWebSocket) {
+    let _ = socket.run(|message, replies| replies.send(message)).await;
 }
 
 /// Lets this process hold as many connections as the system allows: the default is often 1,024.
@@ -183,20 +169,5 @@ fn raise_file_limit() {
         limit.current = limit.maximum;
         // Refused, it stays as it was, and accepting waits for descriptors.
         let _ = setrlimit(Resource::Nofile, limit);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_loopback_names() {
-        for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "127.1.2.3", "[::1]:9", "[::1]"] {
-            assert!(is_loopback_name(host), "{host}");
-        }
-        for host in ["", "example.org", "127.0.0.1.example.org:80", "localhost.evil", "10.0.0.1", "[::2]"] {
-            assert!(!is_loopback_name(host), "{host}");
-        }
     }
 }

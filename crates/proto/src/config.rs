@@ -29,6 +29,9 @@ pub struct Config {
     /// Send a ping when nothing was heard for this long, give or take a half: activity is looked at,
     /// never timed. `None`: no pings. Default 20 s.
     pub keepalive: Option<Duration>,
+    /// Send a pong that nobody asked for this often (RFC 6455 §5.5.3): a sign of life in one direction, which is not answered.
+    /// None is queued while other bytes wait. `None`: never, the default.
+    pub unsolicited_pong: Option<Duration>,
     /// How long the peer may be silent in the middle of a data frame, once its header is there, or with a ping
     /// unanswered, once that is written and as long as no output that was stuck goes on; an idle connection never runs
     /// into it. `None`: for ever. Default 30 s.
@@ -47,6 +50,7 @@ impl Default for Config {
             max_fragments: 128 << 10,
             max_queued: 128 << 10,
             keepalive: Some(Duration::from_secs(20)),
+            unsolicited_pong: None,
             receive_timeout: Some(Duration::from_secs(30)),
             send_timeout: Some(Duration::from_secs(30)),
             close_timeout: Duration::from_secs(10),

@@ -28,7 +28,8 @@ impl Error {
     /// Not text in the encoding asked for: `HRESULT_FROM_WIN32(ERROR_NO_UNICODE_TRANSLATION)`.
     pub const NO_UNICODE_TRANSLATION: HResult = HResult(0x8007_0459);
 
-    pub(crate) fn new(code: HResult, message: impl Into<Arc<str>>) -> Self {
+    /// A failure of a stream of your own.
+    pub fn new(code: HResult, message: impl Into<Arc<str>>) -> Self {
         Self { code, message: message.into(), source: None }
     }
 

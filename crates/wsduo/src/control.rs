@@ -81,10 +81,11 @@ macro_rules! common_settings {
             self.set(|settings| settings.total_timeout = timeout.into())
         }
 
-        /// Whether small writes leave at once (Nagle's algorithm off). Default `true`.
+        /// Whether small writes leave at once (Nagle's algorithm off). Default `true`; on a server, what the
+        /// [listener](crate::ListenerBuilder::no_delay) says.
         #[must_use]
         pub fn no_delay(self, no_delay: bool) -> Self {
-            self.set(|settings| settings.no_delay = no_delay)
+            self.set(|settings| settings.no_delay = Some(no_delay))
         }
 
         /// Which proxy a client connects through. Default: [`Proxy::from_environment`](crate::Proxy::from_environment).
@@ -155,7 +156,8 @@ macro_rules! common_settings {
             self.set(|settings| settings.dialling.socket.keepalive = idle.into())
         }
 
-        /// How many bytes the system buffers for sending (`SO_SNDBUF`). Default `None`: as the system chooses.
+        /// How many bytes the system buffers for sending (`SO_SNDBUF`). Default `None`: as the system chooses. Of a connection that
+        /// a listener has accepted, it is set when the request is.
         #[must_use]
         pub fn send_buffer_size(self, bytes: impl Into<Option<u32>>) -> Self {
             self.set(|settings| settings.dialling.socket.send_buffer_size = bytes.into())
@@ -216,6 +218,16 @@ macro_rules! common_settings {
         pub fn keepalive(self, interval: impl Into<Option<std::time::Duration>>) -> Self {
             let interval = interval.into().filter(|interval| !interval.is_zero());
             self.config(|config| config.keepalive = interval)
+        }
+
+        /// Send a pong that nobody asked for so often (RFC 6455 §5.5.3): a sign of life that is not answered, for what lies
+        /// between and forgets quiet connections. Less than a second counts as one. `None`, or zero: never, the default,
+        /// since the [keepalive](Self::keepalive) finds out more.
+        #[must_use]
+        pub fn unsolicited_pong_interval(self, interval: impl Into<Option<std::time::Duration>>) -> Self {
+            let interval = interval.into().filter(|interval| !interval.is_zero());
+            let least = std::time::Duration::from_secs(1);
+            self.config(|config| config.unsolicited_pong = interval.map(|interval| interval.max(least)))
         }
 
         /// How long the peer may be silent in the middle of a frame or with a ping unanswered. An idle connection never runs
@@ -288,7 +300,7 @@ pub(crate) struct Settings {
     pub(crate) head_limits: HeadLimits,
     pub(crate) connect_timeout: Duration,
     pub(crate) total_timeout: Option<Duration>,
-    pub(crate) no_delay: bool,
+    pub(crate) no_delay: Option<bool>,
     pub(crate) dialling: Dialling,
     pub(crate) tls: ClientTls,
     pub(crate) credential: Option<Credential>,
@@ -307,7 +319,7 @@ impl Default for Settings {
             head_limits: HeadLimits::default(),
             connect_timeout: Duration::from_secs(60),
             total_timeout: None,
-            no_delay: true,
+            no_delay: None,
             dialling: Dialling::default(),
             tls: ClientTls::default(),
             credential: None,

@@ -42,8 +42,10 @@
 //! | receiving and sending in different tasks | [`split`](MessageWebSocket::split) |
 //! | messages that do not fit in memory | [`next_reader`](MessageWebSocket::next_reader) and [`message_writer`](MessageWebSocket::message_writer) |
 //! | bytes, however many: `AsyncRead`, `AsyncBufRead` and `AsyncWrite` | [`StreamWebSocket`] |
+//! | one message for many receivers: topics, chats, feeds | [`Broadcaster`] with [`receive_with`](MessageWebSocket::receive_with) |
 //! | connecting again after a loss | [`Reconnect`] |
 //! | any transport but TCP and TLS | [`connect_over`](MessageWebSocketControl::connect_over), [`Request::from_transport`]; after the handshake [`from_transport`](MessageWebSocketControl::from_transport) |
+//! | a connection of another HTTP server: hyper, axum, tower | the features `hyper` and `axum` |
 //! | a Unix socket, an own resolver or connector, a proxy | the settings of [`MessageWebSocketControl`] |
 //! | combinators | `Stream` and `Sink` |
 //!
@@ -62,10 +64,16 @@
 //! # Features
 //!
 //! `aws-lc-rs` (default): TLS with that cryptographic provider. `ring`: TLS with that one. With neither, `wss` is refused.
+//! `hyper`: WebSockets on connections of hyper's and whatever is built on it, such as tower services: module `upgrade`.
+//! `axum`: the same as an extractor: module `axum`.
 //! `pkcs12`: client and server certificates from PKCS#12 files. `self-signed`: certificates made on the spot, for tests and demonstrations.
 //! `tracing`: a span and events for each connection. `metrics`: counters, gauges and histograms by the crate of that name.
 //! Neither does anything for a message. `docs/observability.md` in the repository lists all that they tell.
 
+mod answer;
+#[cfg(feature = "axum")]
+pub mod axum;
+mod broadcast;
 mod certificate;
 mod connecting;
 mod control;
@@ -77,7 +85,6 @@ mod information;
 mod io;
 mod message_web_socket;
 mod observe;
-mod origin;
 mod parts;
 mod proxy;
 mod reconnect;
@@ -88,7 +95,13 @@ mod stream_control;
 mod stream_split;
 mod stream_web_socket;
 mod tls;
+#[cfg(feature = "hyper")]
+pub mod upgrade;
 
+pub use broadcast::{
+    BroadcastStatistics, Broadcaster, Publication, Published, SlowConsumer, Subscription,
+    SubscriptionControl, SubscriptionId, TooSlow,
+};
 pub use certificate::{CertificateError, CertificateErrorSeverity};
 pub use connecting::Connecting;
 pub use control::MessageWebSocketControl;
@@ -107,7 +120,10 @@ pub use observe::meters::describe_metrics;
 pub use parts::{MessageReader, MessageWriter};
 pub use proxy::Proxy;
 pub use reconnect::{Reconnect, Waiting};
-pub use server::{Incoming, Listener, ListenerBuilder, Request, RequestControl};
+pub use server::{
+    Denial, Endpoint, ForwardedHeader, Incoming, Listener, ListenerBuilder, Request, RequestControl,
+    is_same_secret,
+};
 pub use split::{MessageReceiver, MessageSender};
 pub use status::{HResult, WebErrorStatus};
 pub use stream_control::{Framing, StreamWebSocketControl};
@@ -130,3 +146,13 @@ pub use wsduo_proto::{
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// Compiles what the page shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrating-from-axum-ws.md")]
+struct MigratingFromAxum;
+
+/// Compiles what the page shows.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/migrating-from-tokio-tungstenite.md")]
+struct MigratingFromTokioTungstenite;

@@ -14,6 +14,7 @@ use wsduo_proto::{
     CloseCode, Closed, Connection, Delivery, Event, Message, MessagePart, MessageType, Outgoing,
 };
 
+use crate::broadcast::Subscription;
 use crate::control::MessageWebSocketControl;
 use crate::error::{Error, ErrorKind};
 use crate::information::{Facts, MessageWebSocketInformation};
@@ -23,6 +24,7 @@ use crate::io::tasks::{Half, Tasks};
 use crate::io::transport::Transport;
 use crate::observe::Asked;
 use crate::parts::{MessageReader, MessageWriter};
+use crate::server::registry::Seat;
 use crate::split::{self, MessageReceiver, MessageSender};
 
 /// A WebSocket for whole messages, as client or as server, on any transport.
@@ -101,6 +103,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         Self { inner: Box::new(Inner { driver, facts, tasks: None, stream_ended: false }) }
     }
 
+    /// The socket counts among those of its listener, and closes when that shuts down.
+    pub(crate) fn take_seat(&mut self, seat: Seat) {
+        self.inner.driver.take_seat(seat);
+    }
+
     /// Waits for the next message and returns it whole.
     ///
     /// `None` means that the connection was closed cleanly; [`closed`](Self::closed) tells by whom and why. Messages that
@@ -120,6 +127,35 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     /// [`receive`](Self::receive) as a poll function.
     pub fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         poll_receive(&mut self.inner.driver, cx)
+    }
+
+    /// As [`receive`](Self::receive), and meanwhile sends what a subscription brings: all that the one task of a connection to a
+    /// [`Broadcaster`](crate::Broadcaster) has to do.
+    ///
+    /// Messages are taken from the subscription while fewer than [`max_queued`](MessageWebSocketControl::max_queued) bytes wait
+    /// to be written, and leave together. If the receiver is let go as too slow, the connection is closed with
+    /// [`TRY_AGAIN_LATER`](CloseCode::TRY_AGAIN_LATER); then `None` comes out, or [`ErrorKind::TimedOut`] where the peer does
+    /// not even take that.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive), and [`ErrorKind::Misuse`] while a message is begun by
+    /// [`message_writer`](Self::message_writer).
+    ///
+    /// # Cancel safety
+    /// Safe: what was taken from the subscription is queued, and the next operation writes it.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(mut socket: wsduo::MessageWebSocket, rooms: wsduo::Broadcaster) -> Result<(), wsduo::Error> {
+    /// let mut subscription = rooms.subscribe("lobby")?;
+    /// while let Some(message) = socket.receive_with(&mut subscription).await? {
+    ///     rooms.publish("lobby", message).await;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn receive_with(&mut self, subscription: &mut Subscription) -> Result<Option<Message>, Error> {
+        poll_fn(|cx| self.inner.driver.poll_receive_with(cx, subscription)).await
     }
 
     /// Waits for the next bytes of a message, whatever its size: the original's partial messages.

@@ -1,15 +1,17 @@
 //! The two halves of a socket: one receives, any number send.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite};
-use wsduo_proto::{CloseCode, Closed, Message, MessagePart, Outgoing};
+use wsduo_proto::{CloseCode, Closed, CommandError, Message, MessagePart, MessageType, Outgoing};
 
+use crate::broadcast::Subscription;
 use crate::error::Error;
 use crate::information::{Facts, MessageWebSocketInformation};
 use crate::io::alarm::Alarm;
@@ -32,6 +34,8 @@ pub struct MessageReceiver<T> {
 #[derive(Debug)]
 pub struct MessageSender<T> {
     shared: Arc<Shared<T>>,
+    /// Tells the senders of a connection apart.
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -40,16 +44,27 @@ pub(crate) struct Shared<T> {
     driver: Mutex<Driver<T>>,
     tasks: Tasks,
     facts: Facts,
+    /// How many senders there were.
+    senders: AtomicU64,
+    /// The sender whose message is under way in parts; 0: none.
+    sends_parts: AtomicU64,
 }
 
 pub(crate) fn split<T>(driver: Driver<T>, facts: Facts) -> (MessageReceiver<T>, MessageSender<T>) {
     let shared = Shared::new(driver, facts);
-    (MessageReceiver { shared: Arc::clone(&shared), stream_ended: false }, MessageSender { shared })
+    let sender = MessageSender::new(Arc::clone(&shared));
+    (MessageReceiver { shared, stream_ended: false }, sender)
 }
 
 impl<T> Shared<T> {
     pub(crate) fn new(driver: Driver<T>, facts: Facts) -> Arc<Self> {
-        Arc::new(Self { driver: Mutex::new(driver), tasks: Tasks::default(), facts })
+        Arc::new(Self {
+            driver: Mutex::new(driver),
+            tasks: Tasks::default(),
+            facts,
+            senders: AtomicU64::new(0),
+            sends_parts: AtomicU64::new(0),
+        })
     }
 }
 
@@ -100,6 +115,39 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageReceiver<T> {
         poll_fn(|cx| self.shared.poll(Half::Receiver, cx, poll_receive_part)).await
     }
 
+    /// Waits for something else and keeps the connection going meanwhile: what is queued leaves, pings are answered, the
+    /// keepalive goes on and deadlines hold.
+    ///
+    /// Messages are read ahead to find what is behind them, up to 64 KiB, and kept for the next receiving operation. So
+    /// whoever handles one message at a time holds the peer back, and looks alive all the same.
+    ///
+    /// # Cancel safety
+    /// As safe as the future given.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example() -> Result<(), wsduo::Error> {
+    /// # async fn store(message: wsduo::Message) {}
+    /// let (mut receiver, sender) = wsduo::MessageWebSocket::connect("wss://example.org").await?.split();
+    /// while let Some(message) = receiver.receive().await? {
+    ///     receiver.tend(store(message)).await;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn tend<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(output),
+            // The task is about to sleep: nothing may stay behind.
+            Poll::Pending => self.shared.poll(Half::Receiver, cx, |driver, cx| {
+                driver.poll_tend(cx);
+                Poll::Pending
+            }),
+        })
+        .await
+    }
+
     /// How the connection was closed; `None` while it is open.
     pub fn closed(&self) -> Option<Closed> {
         self.shared.with(|driver| driver.closed().cloned())
@@ -136,7 +184,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageReceiver<T> {
 
 impl<T> Clone for MessageSender<T> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self::new(Arc::clone(&self.shared))
+    }
+}
+
+impl<T> MessageSender<T> {
+    fn new(shared: Arc<Shared<T>>) -> Self {
+        let number = shared.senders.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { shared, number }
+    }
+}
+
+impl<T> Drop for MessageSender<T> {
+    fn drop(&mut self) {
+        // Another may go on with the message.
+        let owner = &self.shared.sends_parts;
+        let _ = owner.compare_exchange(self.number, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -163,6 +226,112 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageSender<T> {
     /// Safe: dropped before it returns, the message is not sent.
     pub async fn feed(&self, message: impl Into<Outgoing<'_>>) -> Result<(), Error> {
         self.queue(message.into()).await?;
+        self.shared.tasks.wake(Changed { for_receiver: true, for_senders: false });
+        Ok(())
+    }
+
+    /// As [`feed`](Self::feed), but never waits: for those who rather drop a message than wait for a slow peer.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed), and [`ErrorKind::Busy`](crate::ErrorKind::Busy) if
+    /// [`max_queued`](crate::MessageWebSocketControl::max_queued) bytes wait already; the message is not sent then.
+    pub fn try_feed<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), Error> {
+        let message = message.into();
+        self.shared.with(|driver| driver.try_queue(message))?;
+        self.shared.tasks.wake(Changed { for_receiver: true, for_senders: false });
+        Ok(())
+    }
+
+    /// How many bytes are queued and not in the hands of the transport yet; little more than
+    /// [`max_queued`](crate::MessageWebSocketControl::max_queued) and the largest message.
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.with(|driver| driver.queued())
+    }
+
+    /// Sends what a subscription brings, until the connection ends: for a task, or a branch of one, beside another that
+    /// receives. [`MessageWebSocket::receive_with`](crate::MessageWebSocket::receive_with) does both in one.
+    ///
+    /// Returns if the receiver was let go as too slow: then it has closed the connection, with
+    /// [`TRY_AGAIN_LATER`](CloseCode::TRY_AGAIN_LATER).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    /// Safe: what was taken from the subscription is queued, and any half goes on writing it.
+    pub async fn forward(&self, subscription: &mut Subscription) -> Result<Closed, Error> {
+        poll_fn(|cx| {
+            // The subscription wakes who sends, not all halves.
+            let waker = cx.waker().clone();
+            self.shared.poll(Half::Sender, cx, |driver, cx| driver.poll_forward(cx, &waker, subscription))
+        })
+        .await
+    }
+
+    /// Sends a part of a message as a frame of its own: the first part begins the message, the one with `is_complete` ends
+    /// it. Text may be cut anywhere between parts, but has to be UTF-8 in the end.
+    ///
+    /// Returns once the part, and what was queued before it, is in the hands of the transport. While the message is under
+    /// way, nothing but its parts can be sent: not by this sender, and by no clone of it. Should this one be dropped, another
+    /// may go on with the message.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`ErrorKind::Misuse`](crate::ErrorKind::Misuse) while a message of another sender is under
+    /// way, or if the type is not that of the message begun; [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput)
+    /// for text that is not UTF-8. Nothing was sent then.
+    ///
+    /// # Cancel safety
+    /// Safe: dropped before the part is queued, nothing is sent; dropped later, any half goes on writing it.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example() -> Result<(), wsduo::Error> {
+    /// use wsduo::{MessageType, MessageWebSocket};
+    ///
+    /// let (_receiver, sender) = MessageWebSocket::connect("wss://example.org").await?.split();
+    /// sender.send_part(MessageType::Text, b"Hello, ", false).await?;
+    /// sender.send_part(MessageType::Text, b"World!", true).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn send_part(
+        &self,
+        message_type: MessageType,
+        bytes: &[u8],
+        is_complete: bool,
+    ) -> Result<(), Error> {
+        self.feed_part(message_type, bytes, is_complete).await?;
+        self.flush().await
+    }
+
+    /// As [`send_part`](Self::send_part), but returns once the part is queued, as [`feed`](Self::feed) does: for those who
+    /// have to know that it is.
+    ///
+    /// # Errors
+    /// As [`send_part`](Self::send_part).
+    ///
+    /// # Cancel safety
+    /// Safe: dropped before it returns, the part is not sent.
+    pub async fn feed_part(
+        &self,
+        message_type: MessageType,
+        bytes: &[u8],
+        is_complete: bool,
+    ) -> Result<(), Error> {
+        let owner = &self.shared.sends_parts;
+        poll_fn(|cx| {
+            self.shared.poll(Half::Sender, cx, |driver, cx| {
+                ready!(driver.poll_room(cx))?;
+                let by = owner.load(Ordering::Relaxed);
+                if by != 0 && by != self.number {
+                    return Poll::Ready(Err(Error::from(CommandError::MessageUnfinished)));
+                }
+                driver.queue_part(message_type, bytes, is_complete, true)?;
+                owner.store(if is_complete { 0 } else { self.number }, Ordering::Relaxed);
+                Poll::Ready(Ok(()))
+            })
+        })
+        .await?;
         self.shared.tasks.wake(Changed { for_receiver: true, for_senders: false });
         Ok(())
     }

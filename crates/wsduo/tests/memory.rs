@@ -9,7 +9,10 @@ use std::time::Duration;
 use peak_alloc::PeakAlloc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::Mutex;
-use wsduo::{Framing, MessageWebSocketControl, Role, StreamWebSocket, StreamWebSocketControl};
+use wsduo::{
+    Broadcaster, Framing, MessageWebSocketControl, Publication, Role, SlowConsumer, StreamWebSocket,
+    StreamWebSocketControl, SubscriptionControl,
+};
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
@@ -147,5 +150,45 @@ async fn a_slow_reader_gets_its_pongs_and_takes_no_memory() {
         assert!(peak < BOUND, "{peak} bytes as a {sender:?}");
         // A pong waits for what was queued before the ping came: some 130 KiB, half a minute.
         assert!(read > 1 << 20 && answered >= 10, "{read} bytes, {answered} pings as a {sender:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_thousand_receivers_is_in_memory_once() {
+    const RECEIVERS: usize = 1000;
+    const WAITING: usize = 64;
+    const MESSAGE: usize = 16 << 10;
+    let _alone = ALONE.lock().await;
+    for policy in [SlowConsumer::DropOldest, SlowConsumer::LatestOnly, SlowConsumer::Disconnect] {
+        let control =
+            SubscriptionControl::new().slow_consumer(policy).max_messages(WAITING).max_bytes(2 << 20);
+        let broadcaster = Broadcaster::with(control);
+        let before = ALLOCATED.current_usage();
+        let (peak, subscriptions) = peak(async {
+            let subscriptions =
+                (0..RECEIVERS).map(|_| broadcaster.subscribe("all").unwrap()).collect::<Vec<_>>();
+            for number in 0..3 * WAITING {
+                let message = Publication::new(vec![7; MESSAGE]).key(number.to_string());
+                broadcaster.publish("all", message).await;
+            }
+            subscriptions
+        })
+        .await;
+        // The payloads once; for each receiver its queue, and a place for each message: in the map of keys 41 bytes, of which a
+        // map that is changed all the time has up to four times as many as it needs.
+        let place = if policy == SlowConsumer::LatestOnly { 8 + 4 * 41 } else { 8 };
+        let bound = (WAITING + 1) * (MESSAGE + 1000) + RECEIVERS * (1500 + WAITING * place);
+        assert!(peak < bound, "{policy:?}: {peak} bytes of {bound}");
+        let statistics = broadcaster.statistics();
+        let missed = if policy == SlowConsumer::Disconnect { WAITING + 1 } else { 2 * WAITING };
+        assert_eq!(statistics.dropped, (RECEIVERS * missed) as u64);
+        if policy == SlowConsumer::Disconnect {
+            // Nothing is kept for those who were let go.
+            let kept = ALLOCATED.current_usage().saturating_sub(before);
+            assert!(kept < RECEIVERS * 1500, "{kept} bytes");
+        }
+        drop(subscriptions);
+        let kept = ALLOCATED.current_usage().saturating_sub(before);
+        assert!(kept < 10_000, "{policy:?}: {kept} bytes");
     }
 }

@@ -97,8 +97,12 @@ impl Files {
         });
         match folder {
             Ok(folder) => {
-                let address =
-                    request.remote_address().map_or_else(String::new, |address| address.to_string());
+                // A trusted proxy tells no port.
+                let address = match (request.client_address(), request.remote_address()) {
+                    (Some(client), Some(peer)) if client == peer.ip() => peer.to_string(),
+                    (Some(client), _) => client.to_string(),
+                    (None, _) => String::new(),
+                };
                 Some((request, Client { folder, address }))
             }
             Err(problem) => {

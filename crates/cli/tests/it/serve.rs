@@ -101,6 +101,45 @@ fn broadcast_lets_go_of_who_does_not_follow() {
 }
 
 #[test]
+fn broadcast_does_with_slow_clients_what_it_is_told() {
+    const MESSAGES: u32 = 400;
+    for (policy, is_let_go) in [("drop-oldest", false), ("latest", false), ("disconnect", true)] {
+        let server = Server::start(&["broadcast", "--slow-consumer", policy, "--queue", "4"]);
+        block_on(async {
+            let mut sender = MessageWebSocket::connect(&server.url).await.unwrap();
+            let mut sleeps = MessageWebSocket::connect(&server.url).await.unwrap();
+            for client in [&mut sender, &mut sleeps] {
+                client.ping().await.unwrap();
+            }
+            for number in 0..MESSAGES {
+                let mut message = vec![0; 256 << 10];
+                message[..4].copy_from_slice(&number.to_be_bytes());
+                sender.send(message).await.unwrap();
+            }
+            // All of it has been published.
+            sender.ping().await.unwrap();
+            let mut got = Vec::new();
+            let ended = loop {
+                match sleeps.receive().await.unwrap() {
+                    Some(message) => {
+                        got.push(u32::from_be_bytes(*message.as_bytes().first_chunk().unwrap()));
+                        if got.last() == Some(&(MESSAGES - 1)) {
+                            break false;
+                        }
+                    }
+                    None => break true,
+                }
+            };
+            assert_eq!(ended, is_let_go, "{policy}");
+            assert!(got.is_sorted() && got.len() < MESSAGES as usize, "{policy}: {got:?}");
+            if is_let_go {
+                assert_eq!(sleeps.closed().unwrap().code, CloseCode::TRY_AGAIN_LATER);
+            }
+        });
+    }
+}
+
+#[test]
 fn a_message_over_the_limit_is_answered_with_1009() {
     for kind in ["echo", "broadcast"] {
         let server = Server::start(&[kind, "--max-message", "100"]);

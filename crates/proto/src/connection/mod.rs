@@ -139,6 +139,7 @@ impl Event<'_> {
 impl Connection {
     /// A connection whose opening handshake has just been completed.
     pub fn new(role: Role, config: Arc<Config>, now: Instant) -> Self {
+        let timer = Timer::new(now, &config);
         Self {
             role,
             state: State::Open,
@@ -151,7 +152,7 @@ impl Connection {
             control: None,
             pong_end: 0,
             closed: None,
-            timer: Timer::new(now),
+            timer,
             messages_received: 0,
             messages_sent: 0,
             is_held_back: false,
@@ -270,22 +271,27 @@ impl Connection {
         self.output.discard();
     }
 
-    /// Looks at the clock: sends a keepalive ping if it is time for one.
+    /// Looks at the clock: sends a keepalive ping, or a pong that nobody asked for, if it is time for one.
     ///
     /// # Errors
     /// [`TimedOut`] if a deadline has passed. Nothing can be expected of the peer any more: drop the transport.
     pub fn look_at_clock(&mut self, now: Instant, keys: &mut impl MaskingKeys) -> Result<(), TimedOut> {
-        match self.timer.look(now, self.waiting(), &self.config) {
-            Due::Nothing => Ok(()),
-            Due::Ping => {
+        loop {
+            match self.timer.look(now, self.waiting(), &self.config) {
+                Due::Nothing => return Ok(()),
                 // Refused only while closing, and then none is due.
-                let _ = self.ping(now, keys);
-                self.timer.look(now, self.waiting(), &self.config);
-                Ok(())
-            }
-            Due::TimedOut(timed_out) => {
-                self.receive_end();
-                Err(timed_out)
+                Due::Ping => drop(self.ping(now, keys)),
+                Due::Pong => {
+                    self.unsolicited_pong(keys);
+                    // Looked at again, it would count as output that was stuck, and its progress as a sign of life.
+                    if !self.wants_look() {
+                        return Ok(());
+                    }
+                }
+                Due::TimedOut(timed_out) => {
+                    self.receive_end();
+                    return Err(timed_out);
+                }
             }
         }
     }

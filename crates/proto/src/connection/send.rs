@@ -138,6 +138,14 @@ impl Connection {
         Ok(number)
     }
 
+    /// Queues a pong that nobody asked for (§5.5.3), unless other bytes are about to show that we live.
+    pub(super) fn unsolicited_pong(&mut self, keys: &mut impl MaskingKeys) {
+        if !self.has_output() && !self.is_held_back {
+            let key = self.key(keys);
+            self.output.push(Start::whole(Opcode::Pong), key, &[]);
+        }
+    }
+
     /// Begins the closing handshake (§7.1.2): the close frame leaves after all that is queued.
     ///
     /// Does nothing if it has begun already. [`CloseCode::NO_STATUS`] sends a close frame without a code.

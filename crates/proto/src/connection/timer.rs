@@ -34,6 +34,8 @@ pub(super) struct Waiting {
 pub(super) enum Due {
     Nothing,
     Ping,
+    /// A pong that nobody asked for.
+    Pong,
     TimedOut(TimedOut),
 }
 
@@ -50,13 +52,15 @@ pub(super) struct Timer {
     /// The look, or the ping, that last saw input; the look that last saw progress of the output.
     heard_at: Instant,
     wrote_at: Instant,
+    /// When the latest unsolicited pong was due, if there are any. Boxed, as all that most connections never need.
+    ponged_at: Option<Box<Instant>>,
     /// How many pings were queued: the number of the latest.
     pings: u64,
     /// When the latest ping was queued, until it is answered.
     ping: Option<Instant>,
     /// The first ping after which nothing was heard: later ones do not give the peer more time.
     unanswered: Option<Box<Unanswered>>,
-    closing: Closing,
+    closing: Option<Box<Closing>>,
     /// All has been said, and what is left of it to be written is waited for before [`LINGER`] begins.
     ended: bool,
     /// When to look next; `None` before the first look and after a change that may need an earlier one.
@@ -66,7 +70,6 @@ pub(super) struct Timer {
 /// The deadline of the closing handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closing {
-    NotYet,
     /// Begun since the last look, which will make a deadline of it.
     Within(Duration),
     By(Instant),
@@ -90,7 +93,7 @@ impl Unanswered {
 }
 
 impl Timer {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, config: &Config) -> Self {
         Self {
             heard: true,
             wrote: false,
@@ -99,10 +102,11 @@ impl Timer {
             is_far_off: false,
             heard_at: now,
             wrote_at: now,
+            ponged_at: config.unsolicited_pong.map(|_| Box::new(now)),
             ping: None,
             unanswered: None,
             pings: 0,
-            closing: Closing::NotYet,
+            closing: None,
             ended: false,
             next: None,
         }
@@ -128,7 +132,7 @@ impl Timer {
                 || (self.is_far_off
                     && ((waiting.frame && !self.frame_waited) || (waiting.output && !self.output_waited)));
         }
-        matches!(self.closing, Closing::Within(_))
+        matches!(self.closing.as_deref(), Some(Closing::Within(_)))
             || (waiting.open && config.keepalive.is_some())
             || self.earliest(waiting, config).is_some()
     }
@@ -158,9 +162,7 @@ impl Timer {
 
     /// The closing handshake has begun. It does not get more time if it began before.
     pub(super) fn closing(&mut self, config: &Config) {
-        if self.closing == Closing::NotYet {
-            self.closing = Closing::Within(config.close_timeout);
-        }
+        self.closing.get_or_insert_with(|| Box::new(Closing::Within(config.close_timeout)));
         self.next = None;
     }
 
@@ -173,14 +175,14 @@ impl Timer {
     /// The transport is gone: nothing is waited for any more.
     pub(super) fn stop(&mut self) {
         self.unanswered = None;
-        self.closing = Closing::NotYet;
+        self.closing = None;
         self.ended = false;
         self.next = None;
     }
 
     /// Looks at the clock: what is due, if anything. Afterwards [`next`](Self::next) is up to date.
     pub(super) fn look(&mut self, now: Instant, waiting: Waiting, config: &Config) -> Due {
-        if let Closing::Within(timeout) = self.closing {
+        if let Some(&Closing::Within(timeout)) = self.closing.as_deref() {
             self.close_within(timeout, now);
         }
         if self.ended && !waiting.output {
@@ -205,6 +207,11 @@ impl Timer {
         self.frame_waited = waiting.frame;
 
         let due = self.due(now, waiting, config);
+        if due == Due::Pong
+            && let Some(at) = &mut self.ponged_at
+        {
+            **at = now;
+        }
         // The last byte may have come just now, or the answer to the ping may come: look again before a whole
         // interval has passed.
         let soon = config
@@ -232,13 +239,13 @@ impl Timer {
 
     fn close_within(&mut self, timeout: Duration, now: Instant) {
         let by = now + timeout.min(FOR_EVER);
-        self.closing = Closing::By(self.close_by().map_or(by, |earlier| earlier.min(by)));
+        self.closing = Some(Box::new(Closing::By(self.close_by().map_or(by, |earlier| earlier.min(by)))));
     }
 
     fn close_by(&self) -> Option<Instant> {
-        match self.closing {
-            Closing::By(by) => Some(by),
-            Closing::NotYet | Closing::Within(_) => None,
+        match self.closing.as_deref() {
+            Some(Closing::By(by)) => Some(*by),
+            Some(Closing::Within(_)) | None => None,
         }
     }
 
@@ -254,6 +261,10 @@ impl Timer {
             Due::TimedOut(TimedOut::Receive)
         } else if waiting.open && self.unanswered.is_none() && passed(self.heard_at, config.keepalive) {
             Due::Ping
+        } else if waiting.open
+            && self.ponged_at.as_ref().is_some_and(|at| passed(**at, config.unsolicited_pong))
+        {
+            Due::Pong
         } else {
             Due::Nothing
         }
@@ -267,6 +278,10 @@ impl Timer {
             after(self.wrote_at, config.send_timeout).filter(|_| waiting.output),
             self.silent_since(waiting).and_then(|since| after(since, config.receive_timeout)),
             after(self.heard_at, config.keepalive).filter(|_| waiting.open && self.unanswered.is_none()),
+            self.ponged_at
+                .as_ref()
+                .and_then(|at| after(**at, config.unsolicited_pong))
+                .filter(|_| waiting.open),
         ]
         .into_iter()
         .flatten()

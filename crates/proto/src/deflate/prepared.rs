@@ -54,6 +54,11 @@ impl PreparedMessage {
         &self.bytes
     }
 
+    /// How often it was compressed so far: once for each set of parameters that was asked for.
+    pub fn times_compressed(&self) -> usize {
+        self.compressed.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(crate) fn bytes(&self) -> Bytes {
         self.bytes.clone()
     }

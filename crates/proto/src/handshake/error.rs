@@ -186,6 +186,13 @@ impl HandshakeError {
     ///
     /// It tells the client what was wrong with its request, and nothing about mistakes made on this side.
     pub fn refusal(&self) -> Vec<u8> {
+        let (status, headers, body) = self.refusal_parts();
+        refusal(status, &headers, &body)
+    }
+
+    /// Status, headers and text of what [`refusal`](Self::refusal) writes, for another HTTP server to send. The headers
+    /// that say where the body ends and what becomes of the connection are for that server.
+    pub fn refusal_parts(&self) -> (StatusCode, HeaderMap, String) {
         let status = self.status();
         let mut headers = HeaderMap::new();
         match status {
@@ -198,10 +205,11 @@ impl HandshakeError {
             }
             _ => {}
         }
-        match self.fault() {
-            Fault::Peer => refusal(status, &headers, &format!("{self}\n")),
-            Fault::Local => refusal(status, &headers, "internal server error\n"),
-        }
+        let body = match self.fault() {
+            Fault::Peer => format!("{self}\n"),
+            Fault::Local => "internal server error\n".to_owned(),
+        };
+        (status, headers, body)
     }
 
     pub(super) fn header(name: &HeaderName, problem: HeaderProblem) -> Self {

@@ -1,7 +1,9 @@
 //! The server's side: the judgement of the request, and the answers to it (RFC 6455 §4.2).
 
-use http::header::{self, HeaderMap};
-use http::{Method, StatusCode};
+use std::borrow::Cow;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode, Uri, Version};
 
 use super::error::{Excerpt, HandshakeError, HeaderProblem};
 use super::head::{Head, HeadKind, HeadLimits, RequestHead};
@@ -116,6 +118,29 @@ impl Request {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
+    /// Judges a request that another HTTP server has parsed, by the same rules as one that came in bytes.
+    ///
+    /// # Errors
+    /// What the client did wrong; answer with the parts of [`HandshakeError::refusal_parts`].
+    pub fn from_head(
+        method: &Method,
+        uri: &Uri,
+        version: Version,
+        headers: &HeaderMap,
+    ) -> Result<Self, HandshakeError> {
+        if version != Version::HTTP_10 && version != Version::HTTP_11 {
+            return Err(HandshakeError::HttpVersion(Excerpt::new(format!("{version:?}").as_bytes())));
+        }
+        let target = uri.to_string();
+        let version = u8::from(version == Version::HTTP_11);
+        Self::judge(RequestHead {
+            method: method.as_str(),
+            target: &target,
+            version,
+            headers: headers.clone(),
+        })
+    }
+
     /// Writes the response that opens the connection: frames may follow it at once.
     ///
     /// `extensions` is the value of `Sec-WebSocket-Extensions`, verbatim.
@@ -129,23 +154,68 @@ impl Request {
         extensions: Option<&str>,
         headers: &HeaderMap,
     ) -> Result<Vec<u8>, HandshakeError> {
+        self.check_chosen(subprotocol, extensions)?;
         let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
-        push_header(&mut out, "Upgrade", b"websocket");
-        push_header(&mut out, "Connection", b"Upgrade");
-        push_header(&mut out, "Sec-WebSocket-Accept", key::accept(&self.key).as_bytes());
-        if let Some(chosen) = subprotocol {
-            if !self.subprotocols.iter().any(|offered| offered == chosen) {
-                return Err(HandshakeError::SubprotocolNotInRequest(Excerpt::new(chosen.as_bytes())));
-            }
-            push_header(&mut out, "Sec-WebSocket-Protocol", chosen.as_bytes());
-        }
-        if let Some(chosen) = extensions {
-            self.check_chosen_extensions(chosen)?;
-            push_header(&mut out, "Sec-WebSocket-Extensions", chosen.as_bytes());
+        for (name, value) in self.answer(subprotocol, extensions) {
+            push_header(&mut out, name, value.as_bytes());
         }
         push_own_headers(&mut out, headers)?;
         out.extend_from_slice(b"\r\n");
         Ok(out)
+    }
+
+    /// The headers of the response that [`accept`](Self::accept) would write, for another HTTP server to send with the
+    /// status 101.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn accept_headers(
+        &self,
+        subprotocol: Option<&str>,
+        extensions: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<HeaderMap, HandshakeError> {
+        self.check_chosen(subprotocol, extensions)?;
+        if let Some(name) = headers.keys().find(|name| is_reserved(name)) {
+            return Err(HandshakeError::ReservedHeader(name.clone()));
+        }
+        let mut all = headers.clone();
+        for (name, value) in self.answer(subprotocol, extensions) {
+            // Both were checked above, and the rest is ours.
+            let malformed = || HandshakeError::InvalidExtensions(Excerpt::new(value.as_bytes()));
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| malformed())?;
+            all.insert(name, HeaderValue::from_str(&value).map_err(|_| malformed())?);
+        }
+        Ok(all)
+    }
+
+    /// The handshake's own headers.
+    fn answer<'a>(
+        &self,
+        subprotocol: Option<&'a str>,
+        extensions: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'static str, Cow<'a, str>)> + use<'a> {
+        let always = [
+            ("Upgrade", Cow::Borrowed("websocket")),
+            ("Connection", Cow::Borrowed("Upgrade")),
+            ("Sec-WebSocket-Accept", Cow::Owned(key::accept(&self.key))),
+        ];
+        let subprotocol = subprotocol.map(|chosen| ("Sec-WebSocket-Protocol", Cow::Borrowed(chosen)));
+        let extensions = extensions.map(|chosen| ("Sec-WebSocket-Extensions", Cow::Borrowed(chosen)));
+        always.into_iter().chain(subprotocol).chain(extensions)
+    }
+
+    fn check_chosen(
+        &self,
+        subprotocol: Option<&str>,
+        extensions: Option<&str>,
+    ) -> Result<(), HandshakeError> {
+        if let Some(chosen) = subprotocol
+            && !self.subprotocols.iter().any(|offered| offered == chosen)
+        {
+            return Err(HandshakeError::SubprotocolNotInRequest(Excerpt::new(chosen.as_bytes())));
+        }
+        extensions.map_or(Ok(()), |chosen| self.check_chosen_extensions(chosen))
     }
 
     fn check_chosen_extensions(&self, text: &str) -> Result<(), HandshakeError> {

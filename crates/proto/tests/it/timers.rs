@@ -416,3 +416,63 @@ fn a_frame_that_begins_long_before_the_next_look_still_times_out_soon() {
     connection.look_at_clock(now, &mut keys()).unwrap();
     assert_eq!(connection.next_look(), Some(now + Duration::from_secs(30)));
 }
+
+#[test]
+fn an_unsolicited_pong_leaves_at_every_interval_whatever_else_is_said() {
+    let client = config(|config| {
+        config.keepalive = None;
+        config.unsolicited_pong = Some(secs(5));
+    });
+    let mut pair = Pair::new(client, without_keepalive());
+    for _ in 0..30 {
+        pair.advance(secs(1));
+        send(&mut pair, "busy");
+    }
+    let expected: Vec<_> = (1..=6).map(|n| secs(5 * n)).collect();
+    assert_eq!(pair.client.pings, expected, "they are pongs");
+    assert_eq!((pair.client.timed_out, pair.server.timed_out), (None, None));
+    assert_eq!(pair.server.end.seen, [], "nobody is told");
+}
+
+#[test]
+fn unsolicited_pongs_and_keepalive_pings_go_side_by_side() {
+    let client = config(|config| {
+        config.keepalive = Some(secs(20));
+        config.unsolicited_pong = Some(secs(20));
+    });
+    let mut pair = Pair::new(client, without_keepalive());
+    pair.advance(secs(100));
+    // A look may bring both.
+    assert!((5..=10).contains(&pair.client.pings.len()), "{:?}", pair.client.pings);
+    // And a peer that is gone is found all the same.
+    pair.client.outgoing = Link::Swallows;
+    pair.advance(secs(100));
+    assert_eq!(pair.client.timed_out.map(|(_, what)| what), Some(TimedOut::Receive));
+}
+
+#[test]
+fn unsolicited_pongs_do_not_pile_up_before_a_peer_that_does_not_read() {
+    let client = config(|config| {
+        config.keepalive = None;
+        config.send_timeout = None;
+        config.unsolicited_pong = Some(secs(1));
+    });
+    let mut pair = Pair::new(client, without_keepalive());
+    pair.client.outgoing = Link::Stuck;
+    pair.advance(secs(1000));
+    assert_eq!(pair.client.pings.len(), 1);
+    assert_eq!(pair.client.end.connection.queued(), 6);
+}
+
+#[test]
+fn no_unsolicited_pong_leaves_while_closing() {
+    let client = config(|config| {
+        config.unsolicited_pong = Some(secs(1));
+        config.close_timeout = secs(50);
+    });
+    let mut pair = Pair::new(client, without_keepalive());
+    pair.server.outgoing = Link::Stuck;
+    pair.client.end.connection.close(CloseCode::NORMAL, "").unwrap();
+    pair.advance(secs(40));
+    assert_eq!(pair.client.pings, []);
+}

@@ -1,4 +1,4 @@
-//! One timer per connection, which traffic does not touch.
+//! What wakes a connection beside its transport: one timer, which traffic does not touch, and the call of its listener.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -8,12 +8,16 @@ use std::time::Instant;
 use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 
-/// Wakes the task that last waited, once a moment has come.
+use crate::server::registry::{Call, Seat};
+
+/// Wakes the task that last waited, once a moment has come or the listener calls.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Whom `sleep` wakes; `None` after it was set anew.
+    /// Whom `sleep` and `seat` wake; `None` after one of them was set anew.
     waker: Option<Waker>,
+    /// The connection's place in its listener, if it has one.
+    seat: Option<Seat>,
 }
 
 impl Alarm {
@@ -31,27 +35,57 @@ impl Alarm {
         }
     }
 
+    /// From now on rings when the listener calls, too.
+    pub(crate) fn take_seat(&mut self, seat: Seat) {
+        self.waker = None;
+        self.seat = Some(seat);
+    }
+
+    /// What the listener asks for, if it is new.
+    pub(crate) fn heed(&mut self) -> Option<Call> {
+        self.seat.as_mut()?.heed()
+    }
+
     pub(crate) fn is_set(&self) -> bool {
         self.sleep.is_some()
     }
 
     /// Whether the moment has come. Otherwise `cx` will be woken.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(sleep) = &mut self.sleep else { return false };
-        if sleep.is_elapsed() {
+        if self.is_due() {
             return true;
         }
         // To ask a timer costs more than all else here; it is enough to ask once for each task that waits.
         if self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             return false;
         }
-        // Not subject to the budget of the task: a timer that was not asked for want of it would never wake anyone.
-        match pin!(unconstrained(sleep.as_mut())).poll(cx) {
-            Poll::Ready(()) => true,
-            Poll::Pending => {
-                self.waker = Some(cx.waker().clone());
-                false
+        self.ask(cx)
+    }
+
+    #[inline]
+    fn is_due(&self) -> bool {
+        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed())
+            || self.seat.as_ref().is_some_and(Seat::is_called)
+    }
+
+    fn ask(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.sleep.is_none() && self.seat.is_none() {
+            return false;
+        }
+        if let Some(sleep) = &mut self.sleep {
+            // Not subject to the budget of the task: a timer that was not asked for want of it would never wake anyone.
+            if pin!(unconstrained(sleep.as_mut())).poll(cx) == Poll::Ready(()) {
+                return true;
             }
         }
+        if let Some(seat) = &self.seat {
+            seat.watch(cx.waker());
+            // It may have called just before.
+            if seat.is_called() {
+                return true;
+            }
+        }
+        self.waker = Some(cx.waker().clone());
+        false
     }
 }

@@ -54,7 +54,7 @@ pub(crate) async fn dial(
     let attempt = |address| attempt(address, options, patience);
     let tcp = race(&place, addresses, patience, attempt, tell).await?;
     // A socket that refuses the option is about to report why.
-    let _ = tcp.set_nodelay(settings.no_delay);
+    let _ = tcp.set_nodelay(settings.no_delay.unwrap_or(true));
     Ok(Reached::tcp(tcp))
 }
 

@@ -10,6 +10,7 @@ mod ahead;
 mod end;
 mod payload;
 mod ping;
+mod subscribed;
 mod watch;
 
 use std::future::Future;
@@ -18,7 +19,6 @@ use std::io::IoSlice;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -33,9 +33,9 @@ use super::input::Input;
 use super::keys::Keys;
 use super::scratch;
 use crate::error::Error;
-use crate::information::CompressionInformation;
 use crate::observe::Watch;
 use crate::reconnect::EndNote;
+use crate::server::registry::{Call, Seat};
 
 /// Payloads of which at least this much is to come are read straight into the memory of their message.
 const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
@@ -74,9 +74,9 @@ pub(crate) struct Driver<T> {
     latest_pong: u64,
     /// The latest ping whose answer nobody waits for any more: the next ping is a new one.
     given_up_ping: u64,
-    round_trip_time: Option<Duration>,
-    /// In microseconds, so that it costs an idle connection little.
-    smoothed_round_trip_time: u32,
+    /// In microseconds: half the size of a duration, and some 70 minutes are enough.
+    round_trip_micros: Option<u32>,
+    smoothed_round_trip_micros: u32,
     bytes_received: u64,
     /// Where to write how the connection ended, if anybody wants to know.
     end_note: Option<EndNote>,
@@ -133,12 +133,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             latest_ping: 0,
             latest_pong: 0,
             given_up_ping: 0,
-            round_trip_time: None,
-            smoothed_round_trip_time: 0,
+            round_trip_micros: None,
+            smoothed_round_trip_micros: 0,
             bytes_received: 0,
             end_note: None,
             watch: Watch::default(),
         }
+    }
+
+    /// The connection counts among those of its listener, and ends when that shuts down.
+    pub(crate) fn take_seat(&mut self, seat: Seat) {
+        self.alarm.take_seat(seat);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn transport(&self) -> &T {
+        &self.transport
     }
 
     /// Where it will be written how the connection ended.
@@ -158,11 +168,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Drops the rest of the message of which parts were handed out.
     pub(crate) fn skip_message(&mut self) {
         self.skipping = self.mid_message;
-    }
-
-    pub(crate) fn compression(&self) -> Option<CompressionInformation> {
-        let (agreement, statistics) = self.connection.compression()?;
-        Some(CompressionInformation { agreement, statistics })
     }
 
     /// Whether something happened that another task may wait for; asking forgets it.
@@ -510,6 +515,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     #[cold]
     fn look_at_clock(&mut self) {
         self.tell();
+        match self.alarm.heed() {
+            Some(Call::Close) => self.go_away(),
+            Some(Call::Drop) => return self.cut(),
+            None => {}
+        }
         let result = self.connection.look_at_clock(Alarm::now(), &mut Keys);
         self.alarm.set(self.connection.next_look());
         if let Err(timed_out) = result {

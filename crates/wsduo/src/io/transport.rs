@@ -7,18 +7,17 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
+use crate::control::Settings;
 use crate::dialling::{BoxedStream, ReadWrite};
 
 /// The transport of sockets that [`connect`](crate::MessageWebSocket::connect) and [`Listener`](crate::Listener) make.
 #[derive(Debug)]
 pub struct Transport {
     stream: Stream,
-    /// Counts among the connections of a listener until it is dropped.
-    _permit: Option<Box<OwnedSemaphorePermit>>,
 }
 
 #[derive(Debug)]
@@ -82,13 +81,13 @@ impl Reached {
 
 impl Transport {
     pub(crate) fn tcp(stream: TcpStream) -> Self {
-        Self { stream: Stream::Tcp(stream), _permit: None }
+        Self { stream: Stream::Tcp(stream) }
     }
 
-    fn other(stream: BoxedStream) -> Self {
+    pub(crate) fn other(stream: BoxedStream) -> Self {
         let is_write_vectored = stream.inner.is_write_vectored();
         let other = Other { stream: Mutex::new(stream.inner), is_write_vectored };
-        Self { stream: Stream::Other(other), _permit: None }
+        Self { stream: Stream::Other(other) }
     }
 
     #[cfg(feature = "__tls")]
@@ -98,11 +97,27 @@ impl Transport {
         asked_for: Option<Box<str>>,
     ) -> Self {
         let tls = Tls { stream: stream.into(), certificate_errors, asked_for };
-        Self { stream: Stream::Tls(Box::new(tls)), _permit: None }
+        Self { stream: Stream::Tls(Box::new(tls)) }
     }
 
-    pub(crate) fn with_permit(self, permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self { _permit: permit.map(Box::new), ..self }
+    /// Sets what the settings say of an accepted connection, where it is TCP. A socket that refuses is about to report why.
+    pub(crate) fn tune(&self, settings: &Settings) {
+        match &self.stream {
+            Stream::Tcp(tcp) => {
+                if let Some(no_delay) = settings.no_delay {
+                    let _ = tcp.set_nodelay(no_delay);
+                }
+                if let Some(size) = settings.dialling.socket.send_buffer_size {
+                    let _ = SockRef::from(tcp).set_send_buffer_size(size as usize);
+                }
+            }
+            Stream::Other(_) => {}
+            #[cfg(feature = "__tls")]
+            Stream::Tls(tls) => match &tls.stream {
+                tokio_rustls::TlsStream::Client(stream) => stream.get_ref().0.tune(settings),
+                tokio_rustls::TlsStream::Server(stream) => stream.get_ref().0.tune(settings),
+            },
+        }
     }
 
     #[cfg(feature = "__tls")]
@@ -176,5 +191,26 @@ impl AsyncWrite for Transport {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         delegate!(self, poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Listener, MessageWebSocketControl};
+
+    #[tokio::test]
+    async fn an_accepted_connection_has_the_settings_of_its_control() {
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("ws://{}/", listener.local_address().unwrap());
+        let client = tokio::spawn(async move { crate::MessageWebSocket::connect(&uri).await });
+        let request = listener.accept().await.request().await.unwrap();
+        let control = MessageWebSocketControl::new().no_delay(false).send_buffer_size(50_000);
+        let socket = request.accept_message(&control).await.unwrap();
+        let _client = client.await.unwrap().unwrap();
+        let Stream::Tcp(tcp) = &socket.inner.driver.transport().stream else { panic!("not TCP") };
+        assert!(!tcp.nodelay().unwrap());
+        // Linux doubles it.
+        assert!((50_000..=100_000).contains(&SockRef::from(tcp).send_buffer_size().unwrap()));
     }
 }

@@ -72,7 +72,6 @@ pub(super) fn round_trip(role: Role, time: Duration) {
 }
 
 /// A queue dropped so many messages, by this policy of its own.
-#[allow(dead_code, reason = "for queues that drop messages")]
 pub(crate) fn dropped_messages(policy: &'static str, messages: u64) {
     counter!(DROPPED, "policy" => policy).increment(messages);
 }

@@ -23,7 +23,6 @@ pub(crate) use off::{Asked, Watch, answered, connecting, refused_request, reques
 pub(crate) use on::{Asked, Watch, answered, connecting, refused_request, request_failed, step};
 
 #[cfg(feature = "metrics")]
-#[allow(unused_imports, reason = "for queues that drop messages")]
 pub(crate) use meters::dropped_messages;
 
 use wsduo_proto::{Closed, Role};
@@ -53,5 +52,4 @@ fn role_name(role: Role) -> &'static str {
 
 /// A queue dropped so many messages, by this policy of its own.
 #[cfg(not(feature = "metrics"))]
-#[allow(dead_code, reason = "for queues that drop messages")]
 pub(crate) fn dropped_messages(_: &'static str, _: u64) {}

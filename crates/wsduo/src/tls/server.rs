@@ -8,7 +8,6 @@ use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use webpki::EndEntityCert;
 
@@ -137,8 +136,8 @@ impl ServerTls {
         Ok(config)
     }
 
-    pub(crate) async fn accept(&self, tcp: TcpStream) -> Result<Transport, Error> {
-        match TlsAcceptor::from(self.config()?).accept(Transport::tcp(tcp)).into_fallible().await {
+    pub(crate) async fn accept(&self, transport: Transport) -> Result<Transport, Error> {
+        match TlsAcceptor::from(self.config()?).accept(transport).into_fallible().await {
             Ok(stream) => Ok(Transport::tls(stream, Vec::new(), None)),
             Err((error, tcp)) => {
                 // Unread input would make the system reset the connection, and the alert would be lost.

@@ -65,6 +65,34 @@ async fn the_keepalive_is_20_seconds_or_what_is_set() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_unsolicited_pong_leaves_when_it_is_set_and_at_most_every_second() {
+    for (set, expected) in
+        [(None, 0), (Some(Duration::ZERO), 0), (Some(SECOND / 10), 100), (Some(7 * SECOND), 14)]
+    {
+        let (mut message, mut stream) =
+            (control().keepalive(None), StreamWebSocketControl::new().keepalive(None));
+        if set.is_some() {
+            message = message.unsolicited_pong_interval(set);
+            stream = stream.unsolicited_pong_interval(set);
+        }
+        let pongs = |handle: &Handle| {
+            let frames = wire::frames(&handle.take_written());
+            assert!(frames.iter().all(|frame| frame.first == 0x8a && frame.payload.is_empty()));
+            frames.len()
+        };
+        let time = 100 * SECOND + SECOND / 2;
+        let (transport, handle) = Scripted::new([]);
+        let mut socket = message.from_transport(transport, Role::Client);
+        assert!(tokio::time::timeout(time, socket.receive()).await.is_err());
+        assert_eq!(pongs(&handle), expected, "{set:?}");
+        let (transport, handle) = Scripted::new([]);
+        let mut socket = stream.from_transport(transport, Role::Server);
+        assert!(tokio::time::timeout(time, socket.read_u8()).await.is_err());
+        assert_eq!(pongs(&handle), expected, "{set:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_receive_timeout_is_30_seconds_or_what_is_set() {
     let message = || control().keepalive(None);
     let stream = || StreamWebSocketControl::new().keepalive(None);

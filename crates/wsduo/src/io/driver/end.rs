@@ -42,6 +42,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         self.changed = Changed { for_receiver: true, for_senders: true };
     }
 
+    /// The listener shuts down: begins the closing handshake. What was read ahead is kept for the receiver.
+    pub(super) fn go_away(&mut self) {
+        if self.phase == Phase::Open && self.connection.is_open() {
+            // Code and reason are good.
+            let _ = self.connection.close(CloseCode::GOING_AWAY, "the server is shutting down");
+            self.discarding = true;
+            self.changed = Changed { for_receiver: true, for_senders: true };
+        }
+    }
+
+    /// The listener has waited long enough.
+    pub(super) fn cut(&mut self) {
+        if self.phase != Phase::Done {
+            let text = "the server shut down before the closing handshake was over";
+            self.failure.get_or_insert_with(|| Error::text(ErrorKind::Closed, text));
+            self.done();
+        }
+    }
+
     pub(super) fn is_clean(&self) -> bool {
         self.connection.closed().is_some_and(|closed| closed.clean)
     }

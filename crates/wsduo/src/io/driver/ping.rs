@@ -65,7 +65,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         another: bool,
     ) -> Poll<Result<Duration, Error>> {
         loop {
-            if let (true, Some(time)) = (self.latest_pong >= number, self.round_trip_time) {
+            if let (true, Some(time)) = (self.latest_pong >= number, self.round_trip_time()) {
                 return Poll::Ready(Ok(time));
             }
             if self.phase != Phase::Open {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Driver;
-use crate::information::{Facts, Statistics};
+use crate::information::{CompressionInformation, Facts, Statistics};
 use crate::observe::{Asked, Ending, Watch};
 
 impl<T> Driver<T> {
@@ -20,11 +20,21 @@ impl<T> Driver<T> {
             bytes_received: self.bytes_received,
             bytes_sent: self.connection.bytes_written(),
             bytes_queued: self.connection.queued() as u64,
-            round_trip_time: self.round_trip_time,
+            round_trip_time: self.round_trip_time(),
             smoothed_round_trip_time: self
-                .round_trip_time
-                .map(|_| Duration::from_micros(self.smoothed_round_trip_time.into())),
+                .round_trip_micros
+                .map(|_| Duration::from_micros(self.smoothed_round_trip_micros.into())),
         }
+    }
+
+    /// What the latest answered ping took.
+    pub(super) fn round_trip_time(&self) -> Option<Duration> {
+        self.round_trip_micros.map(|micros| Duration::from_micros(micros.into()))
+    }
+
+    pub(crate) fn compression(&self) -> Option<CompressionInformation> {
+        let (agreement, statistics) = self.connection.compression()?;
+        Some(CompressionInformation { agreement, statistics })
     }
 
     /// Tells what was counted since the last time.
@@ -37,15 +47,15 @@ impl<T> Driver<T> {
     /// A ping was answered.
     pub(super) fn note_round_trip(&mut self, time: Duration) {
         let latest = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
-        self.smoothed_round_trip_time = match self.round_trip_time {
+        self.smoothed_round_trip_micros = match self.round_trip_micros {
             None => latest,
             // As TCP smooths its own (RFC 6298 §2).
             Some(_) => {
-                let smoothed = (u64::from(self.smoothed_round_trip_time) * 7 + u64::from(latest)) / 8;
+                let smoothed = (u64::from(self.smoothed_round_trip_micros) * 7 + u64::from(latest)) / 8;
                 u32::try_from(smoothed).unwrap_or(u32::MAX)
             }
         };
-        self.round_trip_time = Some(time);
+        self.round_trip_micros = Some(latest);
         self.watch.round_trip(time);
     }
 

@@ -1,0 +1,173 @@
+//! A connection between being accepted and having asked for something.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use wsduo_proto::handshake;
+
+use super::listener::Shared;
+use super::proxy_protocol;
+use super::registry::Seat;
+use super::request::{Origin, Request};
+use crate::error::{Error, ErrorKind};
+use crate::information::Facts;
+use crate::io::handshake as io_handshake;
+use crate::io::transport::Reached;
+use crate::io::transport::Transport;
+use crate::observe;
+use crate::tls;
+
+/// A connection of which nothing has been read.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Boxed: it waits in a task that should be small.
+    inner: Box<IncomingInner>,
+}
+
+#[derive(Debug)]
+struct IncomingInner {
+    reached: Reached,
+    on_loopback: bool,
+    shared: Arc<Shared>,
+    place: Place,
+}
+
+/// What a connection takes up of its listener, while its request is not answered.
+pub(super) struct Place {
+    pub(super) seat: Seat,
+    pub(super) _handshake: Option<OwnedSemaphorePermit>,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.seat.fmt(f)
+    }
+}
+
+impl Incoming {
+    pub(super) fn new(
+        reached: Reached,
+        on_loopback: bool,
+        shared: Arc<Shared>,
+        seat: Seat,
+        handshake: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let place = Place { seat, _handshake: handshake };
+        Self { inner: Box::new(IncomingInner { reached, on_loopback, shared, place }) }
+    }
+
+    /// Who connects: a client, or a proxy that has not said yet for whom. `None` by a Unix socket.
+    pub fn remote_address(&self) -> Option<SocketAddr> {
+        self.inner.reached.remote_address
+    }
+
+    /// Waits for the header of the PROXY protocol and for TLS, if the listener has them, and for the request, within the time and the
+    /// limits of [`RequestControl`](crate::RequestControl).
+    ///
+    /// A client that does not send a proper request gets an answer that says so, and an error comes out here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tls`], [`ErrorKind::Handshake`], [`ErrorKind::TimedOut`], [`ErrorKind::Connect`] if the client is gone, or
+    /// [`ErrorKind::Closed`] if the listener is shut down meanwhile.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub fn request(self) -> impl Future<Output = Result<Request, Error>> + Send {
+        // Boxed: the handshake needs some memory, and gives it back when it is done.
+        Box::pin(async move {
+            let IncomingInner { reached, on_loopback, shared, place } = *self.inner;
+            let (peer, timeout) = (reached.remote_address, shared.control.timeout);
+            let until = Instant::now().checked_add(timeout);
+            let registry = place.seat.registry();
+            let mut receiving = pin!(deadline(timeout, receive(reached, on_loopback, &shared, place, until)));
+            let mut called = pin!(registry.called());
+            poll_fn(|cx| match called.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Err(shutting_down())),
+                Poll::Pending => receiving.as_mut().poll(cx),
+            })
+            .await
+            .inspect_err(|error| observe::request_failed(peer, error))
+        })
+    }
+}
+
+async fn receive(
+    reached: Reached,
+    on_loopback: bool,
+    shared: &Shared,
+    place: Place,
+    until: Option<Instant>,
+) -> Result<Request, Error> {
+    let Reached { mut transport, mut local_address, mut remote_address } = reached;
+    let control = &shared.control;
+    if let Some(proxies) = &shared.proxy_protocol
+        && proxies.contain(remote_address.map(|address| address.ip()))
+        && let Some((client, server)) = proxy_protocol::receive(&mut transport).await?
+    {
+        (local_address, remote_address) = (Some(server), Some(client));
+    }
+    let peer = remote_address.map(|address| address.ip());
+    // Trusted proxies tell later whom they speak for.
+    if let Some(peer) = peer.filter(|peer| !control.trusts(Some(*peer)))
+        && !place.seat.claim(peer)
+    {
+        if !shared.has_tls() {
+            refuse_busy(&mut transport).await;
+        }
+        return Err(too_many(peer));
+    }
+    #[cfg(feature = "__tls")]
+    let transport = match &shared.tls {
+        Some(tls) => tls.accept(transport).await?,
+        None => transport,
+    };
+    let tls = tls::information(&transport);
+    let facts = Facts { local_address, remote_address, agreed: None };
+    let origin = Origin { on_loopback, facts, tls, place: Some(place), until };
+    Request::receive(transport, control, origin, Transport::tune).await
+}
+
+impl Shared {
+    fn has_tls(&self) -> bool {
+        #[cfg(feature = "__tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "__tls"))]
+        false
+    }
+}
+
+/// Tells a client to come back later.
+pub(super) async fn refuse_busy<T: AsyncRead + AsyncWrite + Unpin>(transport: &mut T) {
+    let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("10"))]);
+    let refusal =
+        handshake::refusal(StatusCode::SERVICE_UNAVAILABLE, &headers, "no more connections at present\n");
+    let _ = io_handshake::refuse(transport, &refusal).await;
+}
+
+pub(super) fn too_many(address: std::net::IpAddr) -> Error {
+    let text = format!("{address} has as many connections open as one address may have");
+    Error::text(ErrorKind::Handshake, text)
+}
+
+pub(super) fn shutting_down() -> Error {
+    Error::text(ErrorKind::Closed, "the server is shutting down")
+}
+
+pub(super) async fn deadline<R>(
+    timeout: Duration,
+    receiving: impl Future<Output = Result<R, Error>>,
+) -> Result<R, Error> {
+    tokio::time::timeout(timeout, receiving).await.unwrap_or_else(|_| {
+        let text = format!("the client did not complete the opening handshake within {timeout:?}");
+        Err(Error::text(ErrorKind::TimedOut, text))
+    })
+}
