@@ -360,6 +360,15 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
+    /// Serve figures for Prometheus at http://HOST:PORT/metrics; a port alone is one of 127.0.0.1. Whoever can reach it can
+    /// read them
+    #[arg(long, value_name = "[HOST:]PORT", value_parser = metrics_address)]
+    pub(crate) metrics: Option<String>,
+
+    /// Tell on standard error which clients come and go, and which are refused; -vv: pings too
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
     /// Let web pages of this origin connect, or of any with '*'; may be repeated [default: echo, which has no secrets, any;
     /// broadcast and files only pages of the server's own host]
     #[arg(long, value_name = "ORIGIN")]
@@ -433,6 +442,15 @@ pub(crate) enum ServeKind {
     Broadcast,
     /// Give and take files, for `wsduo receive` and `wsduo send`
     Files,
+}
+
+/// An address to serve figures on; a port alone is one of this machine.
+fn metrics_address(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
+    match port.parse::<u16>() {
+        Ok(port) => Ok(format!("{host}:{port}")),
+        Err(_) => Err("write PORT or HOST:PORT, with a port from 0 to 65535".into()),
+    }
 }
 
 /// A duration such as `500ms` or `1m 30s`; a bare number is seconds.
@@ -531,6 +549,8 @@ mod tests {
             "serve --tls-cert x",
             "serve --self-signed --tls-cert x --tls-key y",
             "serve --threads 0",
+            "serve --metrics localhost",
+            "serve --metrics 70000",
             "serve shout",
             "send ws://a/",
             "receive",
@@ -540,6 +560,12 @@ mod tests {
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_bare_port_for_metrics_is_of_this_machine() {
+        assert_eq!(metrics_address("9100"), Ok("127.0.0.1:9100".into()));
+        assert_eq!(metrics_address("[::]:9100"), Ok("[::]:9100".into()));
     }
 
     #[test]

@@ -129,6 +129,10 @@ pub(crate) struct Serve {
     /// From where the PROXY protocol is expected.
     pub(crate) proxy_protocol: Vec<String>,
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Where figures are served, if they are.
+    pub(crate) metrics: Option<String>,
+    /// How much is told on standard error: 0 nothing.
+    pub(crate) verbose: u8,
 }
 
 /// Which of the standard streams are terminals.
@@ -357,6 +361,8 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
         max_connections_per_address: args.max_connections_per_address,
         proxy_protocol: args.proxy_protocol,
         threads: args.threads,
+        metrics: args.metrics,
+        verbose: args.verbose,
     })
 }
 

@@ -1,6 +1,7 @@
 //! `wsduo serve`: accepts connections until told to stop, then closes them all.
 
 mod broadcast;
+mod metrics;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use wsduo::{Error, Incoming, Listener, ListenerBuilder, MessageWebSocket, MessageWebSocketControl};
 
 use self::broadcast::Hub;
+use self::metrics::Metrics;
 use crate::args::ServeKind;
 use crate::exit::Failure;
 use crate::files;
@@ -51,13 +53,21 @@ async fn serve(mut plan: Serve) -> Result<(), Failure> {
     // Before anyone can know that we are there.
     let mut signals = Signals::new()?;
     raise_file_limit();
+    metrics::log(plan.verbose);
     let what = match (&plan.files, plan.kind) {
         (Some(files), _) => What::Files(files::Files::open(files)?),
         (None, ServeKind::Broadcast) => What::Broadcast(Hub::new(plan.broadcast)),
         (None, _) => What::Echo,
     };
     let (listener, place) = listen(&mut plan).await.map_err(Failure::Connecting)?;
-    announce(&place)?;
+    let metrics = match &plan.metrics {
+        Some(address) => Some(Metrics::listen(address).await?),
+        None => None,
+    };
+    announce(&place, metrics.as_ref())?;
+    if let Some(metrics) = metrics {
+        tokio::spawn(metrics.serve());
+    }
     if let What::Files(files) = &what {
         terminal::note(&files.describe());
     }
@@ -108,9 +118,12 @@ fn configure<A>(builder: ListenerBuilder<A>, plan: &mut Serve) -> ListenerBuilde
     builder
 }
 
-fn announce(place: &str) -> Result<(), Failure> {
+fn announce(place: &str, metrics: Option<&Metrics>) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "listening on {place}")?;
+    if let Some(metrics) = metrics {
+        writeln!(stdout, "metrics on http://{}/metrics", metrics.address()?)?;
+    }
     stdout.flush()?;
     Ok(())
 }

@@ -31,6 +31,11 @@ pub(crate) fn note(text: &impl fmt::Display) {
     let _ = writeln!(anstream::stderr(), "{NOTE}{text}{NOTE:#}");
 }
 
+/// Whether colours are wanted on standard error.
+pub(crate) fn colours_on_stderr() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
 /// Text chosen by the peer, for a terminal: nothing in it can move the cursor, change colours or direction.
 ///
 /// Line ends and tabs stay what they are; further lines are indented.

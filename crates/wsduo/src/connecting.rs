@@ -92,6 +92,7 @@ impl Observer {
     }
 
     pub(crate) fn tell(&self, step: &Connecting<'_>) {
+        crate::observe::step(step);
         if let Some(tell) = &self.0 {
             tell(step);
         }

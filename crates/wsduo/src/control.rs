@@ -19,6 +19,7 @@ use crate::io::connect::Opened;
 use crate::io::journey;
 use crate::io::transport::Reached;
 use crate::message_web_socket::MessageWebSocket;
+use crate::observe;
 use crate::tls::ClientTls;
 
 /// The settings of both kinds of socket, as methods of a control that holds [`Settings`] by the name of `settings`.
@@ -340,7 +341,7 @@ impl Settings {
         self.check()?;
         let uri = WebSocketUri::parse(uri)?;
         // Boxed: connecting needs some memory, and gives it back when it is done.
-        Ok(self.opened(Box::pin(journey::open(uri, self)).await?))
+        Ok(self.opened(observe::connecting(&uri, Box::pin(journey::open(uri.clone(), self))).await?))
     }
 
     /// Connects as a client over a transport that leads to the server.
@@ -351,7 +352,7 @@ impl Settings {
         self.check()?;
         let uri = WebSocketUri::parse(uri)?;
         let reached = Reached::other(BoxedStream::new(transport));
-        Ok(self.opened(Box::pin(journey::open_over(reached, &uri, self)).await?))
+        Ok(self.opened(observe::connecting(&uri, Box::pin(journey::open_over(reached, &uri, self))).await?))
     }
 
     fn opened(&self, opened: Opened) -> MessageWebSocket {

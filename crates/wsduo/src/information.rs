@@ -53,8 +53,13 @@ pub struct Statistics {
     pub bytes_received: u64,
     /// Bytes of frames, headers included, written to the transport.
     pub bytes_sent: u64,
+    /// Bytes of frames, headers included, that wait to be written.
+    pub bytes_queued: u64,
     /// What the latest answered ping took; `None` before the first.
     pub round_trip_time: Option<Duration>,
+    /// What answered pings take, the latest counting for an eighth (RFC 6298 §2), in whole
+    /// microseconds; `None` before the first.
+    pub smoothed_round_trip_time: Option<Duration>,
 }
 
 /// What compression does (permessage-deflate, RFC 7692).

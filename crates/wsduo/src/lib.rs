@@ -67,6 +67,8 @@
 //! `hyper`: WebSockets on connections of hyper's and whatever is built on it, such as tower services: module `upgrade`.
 //! `axum`: the same as an extractor: module `axum`.
 //! `pkcs12`: client and server certificates from PKCS#12 files. `self-signed`: certificates made on the spot, for tests and demonstrations.
+//! `tracing`: a span and events for each connection. `metrics`: counters, gauges and histograms by the crate of that name.
+//! Neither does anything for a message. `docs/observability.md` in the repository lists all that they tell.
 
 mod answer;
 #[cfg(feature = "axum")]
@@ -82,6 +84,7 @@ mod handler;
 mod information;
 mod io;
 mod message_web_socket;
+mod observe;
 mod parts;
 mod proxy;
 mod reconnect;
@@ -112,6 +115,8 @@ pub use information::{
 };
 pub use io::transport::Transport;
 pub use message_web_socket::MessageWebSocket;
+#[cfg(feature = "metrics")]
+pub use observe::meters::describe_metrics;
 pub use parts::{MessageReader, MessageWriter};
 pub use proxy::Proxy;
 pub use reconnect::{Reconnect, Waiting};

@@ -22,6 +22,7 @@ use crate::io::alarm::Alarm;
 use crate::io::driver::Driver;
 use crate::io::tasks::{Half, Tasks};
 use crate::io::transport::Transport;
+use crate::observe::Asked;
 use crate::parts::{MessageReader, MessageWriter};
 use crate::server::registry::Seat;
 use crate::split::{self, MessageReceiver, MessageSender};
@@ -86,7 +87,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
         facts: Facts,
         behind_handshake: Vec<u8>,
     ) -> Self {
-        let driver = Driver::new(transport, connection, behind_handshake);
+        Self::open_asked(transport, connection, facts, behind_handshake, &Asked::default())
+    }
+
+    /// A socket that a client has asked for.
+    pub(crate) fn open_asked(
+        transport: T,
+        connection: Connection,
+        facts: Facts,
+        behind_handshake: Vec<u8>,
+        asked: &Asked,
+    ) -> Self {
+        let mut driver = Driver::new(transport, connection, behind_handshake);
+        driver.begin_watch(&facts, asked);
         Self { inner: Box::new(Inner { driver, facts, tasks: None, stream_ended: false }) }
     }
 

@@ -10,6 +10,7 @@ mod exit_codes;
 mod files;
 mod files_interrupted;
 mod files_protocol;
+mod observe;
 mod ping;
 mod proxies;
 mod reconnect;

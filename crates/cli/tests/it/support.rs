@@ -114,6 +114,8 @@ impl Drop for Running {
 pub(crate) struct Server {
     pub(crate) process: Running,
     pub(crate) url: String,
+    /// Behind the first line.
+    pub(crate) stdout: BufReader<std::process::ChildStdout>,
 }
 
 impl Server {
@@ -127,10 +129,11 @@ impl Server {
     pub(crate) fn spawn(mut command: Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut process = Running(child);
+        let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        stdout.read_line(&mut line).unwrap();
         let url = line.trim_end().strip_prefix("listening on ").expect("the first line").to_owned();
-        Self { process, url }
+        Self { process, url, stdout }
     }
 
     #[cfg(unix)]

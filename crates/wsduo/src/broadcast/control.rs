@@ -28,6 +28,18 @@ pub enum SlowConsumer {
     LatestOnly,
 }
 
+impl SlowConsumer {
+    /// The value of the label `policy`.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Disconnect => "disconnect",
+            Self::Wait => "wait",
+            Self::DropOldest => "drop_oldest",
+            Self::LatestOnly => "latest_only",
+        }
+    }
+}
+
 /// Settings of a [`Subscription`](crate::Subscription).
 ///
 /// # Examples

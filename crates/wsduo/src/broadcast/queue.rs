@@ -12,6 +12,7 @@ use wsduo_proto::PreparedMessage;
 
 use super::control::{SlowConsumer, SubscriptionControl};
 use super::subscription::TooSlow;
+use crate::observe;
 
 /// A queue that was emptied gives back the memory of more places than this.
 const KEPT_PLACES: usize = 64;
@@ -117,6 +118,10 @@ impl Queue {
             }
             SlowConsumer::LatestOnly => Offered::Queued { dropped: state.put_latest(item, &self.control) },
         };
+        let (Offered::Queued { dropped } | Offered::LetGo { dropped }) = offered else {
+            return (offered, None);
+        };
+        self.tell_dropped(dropped);
         let is_told = !state.only_end || state.too_slow;
         (offered, if is_told { state.receiver.take() } else { None })
     }
@@ -128,7 +133,15 @@ impl Queue {
         if state.too_slow {
             return None;
         }
-        Some((state.let_go(), state.receiver.take()))
+        let dropped = state.let_go();
+        self.tell_dropped(dropped);
+        Some((dropped, state.receiver.take()))
+    }
+
+    fn tell_dropped(&self, messages: usize) {
+        if messages > 0 {
+            observe::dropped_messages(self.control.slow_consumer.name(), messages as u64);
+        }
     }
 
     /// Takes the next item, or has `waker` woken when there is one. Without `has_room` for one, `waker` is woken only when the

@@ -33,6 +33,7 @@ use super::input::Input;
 use super::keys::Keys;
 use super::scratch;
 use crate::error::Error;
+use crate::observe::Watch;
 use crate::reconnect::EndNote;
 use crate::server::registry::{Call, Seat};
 
@@ -75,9 +76,11 @@ pub(crate) struct Driver<T> {
     given_up_ping: u64,
     /// In microseconds: half the size of a duration, and some 70 minutes are enough.
     round_trip_micros: Option<u32>,
+    smoothed_round_trip_micros: u32,
     bytes_received: u64,
     /// Where to write how the connection ended, if anybody wants to know.
     end_note: Option<EndNote>,
+    watch: Watch,
 }
 
 /// A ping that is under way.
@@ -131,8 +134,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             latest_pong: 0,
             given_up_ping: 0,
             round_trip_micros: None,
+            smoothed_round_trip_micros: 0,
             bytes_received: 0,
             end_note: None,
+            watch: Watch::default(),
         }
     }
 
@@ -306,12 +311,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         match event {
             Event::Pong { number, sent } => {
                 self.latest_pong = *number;
-                let taken = Alarm::now().saturating_duration_since(*sent).as_micros();
-                self.round_trip_micros = Some(u32::try_from(taken).unwrap_or(u32::MAX));
+                self.note_round_trip(Alarm::now().saturating_duration_since(*sent));
             }
             Event::Closed => self.phase = Phase::Flushing,
             Event::Failed(error) => {
                 self.failure = Some((*error).into());
+                self.watch.failed(error);
                 self.phase = Phase::Flushing;
             }
             Event::Message(_) | Event::Part { .. } => return,
@@ -497,6 +502,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Looks at the clock if it is time to. Whether it did: then there may be something to write, or an end.
     #[inline]
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.watch.is_due() {
+            self.tell();
+        }
         if !self.alarm.poll(cx) && !self.connection.wants_look() {
             return false;
         }
@@ -506,6 +514,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
 
     #[cold]
     fn look_at_clock(&mut self) {
+        self.tell();
         match self.alarm.heed() {
             Some(Call::Close) => self.go_away(),
             Some(Call::Drop) => return self.cut(),

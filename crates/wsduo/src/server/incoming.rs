@@ -23,6 +23,7 @@ use crate::information::Facts;
 use crate::io::handshake as io_handshake;
 use crate::io::transport::Reached;
 use crate::io::transport::Transport;
+use crate::observe;
 use crate::tls;
 
 /// A connection of which nothing has been read.
@@ -84,7 +85,7 @@ impl Incoming {
         // Boxed: the handshake needs some memory, and gives it back when it is done.
         Box::pin(async move {
             let IncomingInner { reached, on_loopback, shared, place } = *self.inner;
-            let timeout = shared.control.timeout;
+            let (peer, timeout) = (reached.remote_address, shared.control.timeout);
             let until = Instant::now().checked_add(timeout);
             let registry = place.seat.registry();
             let mut receiving = pin!(deadline(timeout, receive(reached, on_loopback, &shared, place, until)));
@@ -94,6 +95,7 @@ impl Incoming {
                 Poll::Pending => receiving.as_mut().poll(cx),
             })
             .await
+            .inspect_err(|error| observe::request_failed(peer, error))
         })
     }
 }

@@ -21,6 +21,7 @@ use crate::information::{Agreed, Facts, TlsInformation};
 use crate::io::handshake as io_handshake;
 use crate::io::transport::Transport;
 use crate::message_web_socket::MessageWebSocket;
+use crate::observe;
 use crate::stream_control::StreamWebSocketControl;
 use crate::stream_web_socket::StreamWebSocket;
 
@@ -70,7 +71,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
         let origin = Origin { until: Instant::now().checked_add(control.timeout), ..Origin::default() };
         let receiving = Self::receive(transport, control, origin, |_, _| ());
-        Box::pin(deadline(control.timeout, receiving)).await
+        Box::pin(deadline(control.timeout, receiving))
+            .await
+            .inspect_err(|error| observe::request_failed(None, error))
     }
 
     pub(super) async fn receive(
@@ -255,7 +258,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         control: &MessageWebSocketControl,
     ) -> impl Future<Output = Result<MessageWebSocket<T>, Error>> + use<T> {
         let settings = Arc::clone(&control.settings);
-        Box::pin(async move { self.accept(&settings).await })
+        Box::pin(async move { self.accept_watched(&settings).await })
     }
 
     /// Accepts the request: the connection is open, as a stream of bytes.
@@ -270,7 +273,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         control: &StreamWebSocketControl,
     ) -> impl Future<Output = Result<StreamWebSocket<T>, Error>> {
         let (settings, style) = (Arc::clone(&control.settings), control.style);
-        Box::pin(async move { Ok(StreamWebSocket::over(self.accept(&settings).await?, style)) })
+        Box::pin(async move { Ok(StreamWebSocket::over(self.accept_watched(&settings).await?, style)) })
+    }
+
+    async fn accept_watched(self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {
+        let peer = self.remote_address();
+        let result = self.accept(settings).await;
+        observe::answered(peer, result.as_ref().err());
+        result
     }
 
     async fn accept(self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {
@@ -313,6 +323,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
                 return Err(error);
             }
         };
+        let asked = observe::Asked::of(&request);
         drop((request, headers));
         tune(&transport, settings);
         let answering = async {
@@ -332,7 +343,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             facts.agreed = Some(Arc::new(Agreed { subprotocol, tls, ..Agreed::default() }));
         }
         let connection = settings.connection(Role::Server, compression);
-        let mut socket = MessageWebSocket::open(transport, connection, facts, behind_handshake);
+        let mut socket = MessageWebSocket::open_asked(transport, connection, facts, behind_handshake, &asked);
         if let Some(place) = place {
             socket.take_seat(place.seat);
         }
@@ -359,6 +370,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// # Cancel safety
     /// Dropping the future closes the connection.
     pub async fn refuse_with(self, status: StatusCode, headers: &HeaderMap, body: &str) -> Result<(), Error> {
+        observe::refused_request(self.remote_address(), &self.inner.request, status);
         let mut transport = self.inner.transport;
         io_handshake::refuse(&mut transport, &handshake::refusal(status, headers, body)).await
     }

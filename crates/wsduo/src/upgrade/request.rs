@@ -16,6 +16,7 @@ use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
 use crate::information::{Agreed, Facts};
 use crate::message_web_socket::MessageWebSocket;
+use crate::observe;
 use crate::server::Told;
 use crate::stream_control::StreamWebSocketControl;
 use crate::stream_web_socket::StreamWebSocket;
@@ -180,6 +181,7 @@ impl UpgradeRequest {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.headers_mut() = headers;
 
+        let asked = observe::Asked::of(&request);
         let timeout = settings.config.send_timeout;
         let settings = Arc::clone(settings);
         let open = move |freed: Freed| {
@@ -188,7 +190,8 @@ impl UpgradeRequest {
                 .map(|subprotocol| Arc::new(Agreed { subprotocol: Some(subprotocol), ..Agreed::default() }));
             let facts = Facts { local_address, remote_address: remote_address.or(found), agreed };
             let connection = settings.connection(Role::Server, compression);
-            MessageWebSocket::open(transport, connection, facts, behind_handshake)
+            observe::answered(facts.remote_address, None);
+            MessageWebSocket::open_asked(transport, connection, facts, behind_handshake, &asked)
         };
         Ok((response, Pending::new(on_upgrade, timeout, Box::new(open))))
     }

@@ -36,6 +36,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             // The first end is the end.
             let _ = note.set(End { at: tokio::time::Instant::now(), closed: closed.clone() });
         }
+        self.tell_end();
         self.alarm.set(None);
         self.phase = Phase::Done;
         self.changed = Changed { for_receiver: true, for_senders: true };

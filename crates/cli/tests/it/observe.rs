@@ -1,0 +1,92 @@
+//! What `serve` tells about itself: figures for Prometheus, and lines on standard error.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+
+use wsduo::{CloseCode, MessageWebSocket, MessageWebSocketControl};
+
+use crate::support::{LIMIT, Running, Server, block_on, command};
+
+/// Sends these lines of a request and returns the answer.
+fn http(address: &str, head: &str) -> String {
+    let mut tcp = TcpStream::connect(address).unwrap();
+    tcp.set_read_timeout(Some(LIMIT)).unwrap();
+    tcp.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    tcp.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// A server of figures on a free port, and its address.
+fn with_metrics() -> (Server, String) {
+    let mut server = Server::start(&["--metrics", "0"]);
+    let mut line = String::new();
+    server.stdout.read_line(&mut line).unwrap();
+    let address = line.trim_end().strip_prefix("metrics on http://").expect("the second line");
+    let address = address.strip_suffix("/metrics").unwrap().to_owned();
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    (server, address)
+}
+
+#[test]
+fn echoes_show_in_the_figures_for_prometheus() {
+    let (server, address) = with_metrics();
+    block_on(async {
+        let mut client = MessageWebSocket::connect(&server.url).await.unwrap();
+        for _ in 0..3 {
+            client.send("Hello").await.unwrap();
+            client.receive().await.unwrap();
+        }
+        client.close(CloseCode::NORMAL, "").await.unwrap();
+    });
+    let figures = http(&address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(figures.starts_with("HTTP/1.1 200 OK\r\n"), "{figures}");
+    for line in [
+        "# TYPE wsduo_connections_open gauge",
+        "wsduo_connections_opened_total{role=\"server\"} 1",
+        "wsduo_handshakes_total{role=\"server\",outcome=\"accepted\"} 1",
+        "wsduo_messages_total{role=\"server\",direction=\"received\"} 3",
+        "wsduo_messages_total{role=\"server\",direction=\"sent\"} 3",
+        "wsduo_connection_duration_seconds_count{role=\"server\"} 1",
+    ] {
+        assert!(figures.lines().any(|it| it == line), "{line} is not in\n{figures}");
+    }
+}
+
+#[test]
+fn only_get_of_metrics_by_a_name_of_this_machine_is_answered() {
+    let (_server, address) = with_metrics();
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost: localhost", "404"),
+        ("POST /metrics HTTP/1.1\r\nContent-Length: 0\r\nHost: localhost", "405"),
+        ("GET /metrics HTTP/1.1\r\nHost: evil.example", "403"),
+        ("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1", "200"),
+        ("nonsense", "400"),
+    ] {
+        let answer = http(&address, &format!("{request}\r\n\r\n"));
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{request}: {answer}");
+    }
+}
+
+#[test]
+fn verbose_tells_of_clients_on_standard_error_escaped_and_without_secrets() {
+    let mut command = command();
+    command.args(["serve", "-v", "--threads", "1"]).stdin(Stdio::null());
+    let mut server = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.trim_end().strip_prefix("listening on ").unwrap();
+    block_on(async {
+        let control = MessageWebSocketControl::new().header("cookie", "SECRET");
+        let mut client = control.connect(&format!("{url}room?token=SECRET")).await.unwrap();
+        client.close(CloseCode::new(4000), "\u{1b}[2Jbye\n").await.unwrap();
+    });
+    let mut told = String::new();
+    let mut stderr = BufReader::new(server.0.stderr.take().unwrap());
+    while !told.contains("code=4000") {
+        assert!(stderr.read_line(&mut told).unwrap() > 0, "{told}");
+    }
+    assert!(told.contains("path=/room ") && told.contains(r"\u{1b}[2Jbye\n"), "{told}");
+    assert!(!told.contains('\u{1b}') && !told.contains("SECRET"), "{told}");
+}

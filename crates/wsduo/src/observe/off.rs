@@ -1,0 +1,58 @@
+//! Nobody can watch: neither feature is on.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::StatusCode;
+use wsduo_proto::handshake::{DeflateAgreement, Request};
+use wsduo_proto::{ProtocolError, Role, WebSocketUri};
+
+use super::Ending;
+use crate::connecting::Connecting;
+use crate::error::Error;
+use crate::information::{Facts, Statistics};
+
+/// What watches a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Watch;
+
+impl Watch {
+    pub(crate) fn begin(_: Role, _: &Facts, _: Option<DeflateAgreement>, _: &Asked) -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(crate) fn is_due(&mut self) -> bool {
+        false
+    }
+
+    pub(crate) fn tell(&mut self, _: Statistics) {}
+
+    pub(crate) fn round_trip(&self, _: Duration) {}
+
+    pub(crate) fn failed(&self, _: &ProtocolError) {}
+
+    pub(crate) fn end(&mut self, _: Ending<'_>) {}
+}
+
+/// What a client asked a server for.
+#[derive(Debug, Default)]
+pub(crate) struct Asked;
+
+impl Asked {
+    pub(crate) fn of(_: &Request) -> Self {
+        Self
+    }
+}
+
+pub(crate) fn connecting<F>(_: &WebSocketUri, connecting: F) -> F {
+    connecting
+}
+
+pub(crate) fn step(_: &Connecting<'_>) {}
+
+pub(crate) fn answered(_: Option<SocketAddr>, _: Option<&Error>) {}
+
+pub(crate) fn request_failed(_: Option<SocketAddr>, _: &Error) {}
+
+pub(crate) fn refused_request(_: Option<SocketAddr>, _: &Request, _: StatusCode) {}

@@ -1,0 +1,144 @@
+//! Opening handshakes: what came of them, at both ends, and no secret among it.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wsduo::http::{HeaderMap, StatusCode};
+use wsduo::{CloseCode, Credential, ErrorKind, MessageWebSocketControl, Request, RequestControl};
+
+use crate::support::{Heard, hear};
+
+/// A client that has secrets wherever there can be one.
+fn secretive() -> MessageWebSocketControl {
+    MessageWebSocketControl::new()
+        .header("authorization", "Bearer SECRET")
+        .header("cookie", "session=SECRET")
+        .header("x-api-key", "SECRET")
+        .credential(Credential::new("user", "SECRET"))
+        .subprotocols(["chat"])
+}
+
+/// A client asks for a path, and the server does `serve` with the request.
+fn ask(path: &'static str, serve: impl AsyncFnOnce(Request<tokio::io::DuplexStream>)) -> Heard {
+    hear(async {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let uri = format!("ws://example.org{path}");
+        let asking = async {
+            if let Ok(mut socket) = secretive().connect_over(near, &uri).await {
+                socket.close(CloseCode::NORMAL, "").await.unwrap();
+            }
+        };
+        let serving = async {
+            let request = Request::from_transport(far, &RequestControl::new()).await.unwrap();
+            serve(request).await;
+        };
+        tokio::join!(asking, serving);
+    })
+}
+
+#[test]
+fn the_spans_of_both_ends_say_what_was_asked_and_agreed_but_no_secret() {
+    let heard = ask("/chat?token=SECRET", async |request| {
+        let control = MessageWebSocketControl::new().subprotocols(["chat"]);
+        let control = control.header("set-cookie", "session=SECRET");
+        request.accept_message(&control).await.unwrap().receive().await.unwrap();
+    });
+    let opened = heard.named("opened");
+    let client = opened.iter().find(|it| it.of_span("role") == Some("client")).unwrap();
+    let server = opened.iter().find(|it| it.of_span("role") == Some("server")).unwrap();
+    assert_eq!(client.of_span("uri"), Some("ws://example.org/chat"));
+    assert_eq!(server.of_span("path"), Some("/chat"));
+    for end in [client, server] {
+        assert_eq!(end.of_span("subprotocol"), Some("chat"));
+        assert_eq!(end.of_span("compression"), Some("false"));
+        assert_eq!((end.of_span("tls"), end.of_span("peer")), (None, None));
+    }
+    assert_ne!(client.of_span("id"), server.of_span("id"));
+    for step in ["asking", "answered"] {
+        let step = heard.one(step);
+        assert_eq!(step.span.as_ref().unwrap().0, "connecting");
+        assert_eq!(step.of_span("uri"), Some("ws://example.org/chat"));
+    }
+    for role in ["client", "server"] {
+        let counted = heard.counter(&format!("wsduo_handshakes_total outcome=accepted role={role}"));
+        assert_eq!(counted, Some(1));
+    }
+    assert!(!heard.text().contains("SECRET"), "{heard:#?}");
+}
+
+#[test]
+fn a_refusal_is_told_at_both_ends_with_its_status_and_no_secret() {
+    let heard = ask("/private?token=SECRET", async |request| {
+        request.refuse(StatusCode::FORBIDDEN).await.unwrap();
+    });
+    let refused = heard.one("request_refused");
+    assert_eq!(refused.fields.all(["path", "status", "reason"]), ["/private", "403", "Forbidden"]);
+    let failed = heard.one("connect_failed");
+    assert_eq!(failed.fields.all(["error_kind", "status"]), ["Refused", "403"]);
+    assert!(heard.named("opened").is_empty());
+    for role in ["client", "server"] {
+        let counted = heard.counter(&format!("wsduo_handshakes_total outcome=refused role={role}"));
+        assert_eq!(counted, Some(1));
+    }
+    assert!(!heard.text().contains("SECRET"), "{heard:#?}");
+}
+
+#[test]
+fn answers_that_ask_for_secrets_or_hold_them_show_none() {
+    for (status, name, value) in [
+        (StatusCode::UNAUTHORIZED, "www-authenticate", "Basic realm=\"x\""),
+        (StatusCode::FOUND, "location", "ws://elsewhere.example/?token=SECRET"),
+        (StatusCode::FORBIDDEN, "set-cookie", "session=SECRET"),
+    ] {
+        let heard = ask("/?token=SECRET", async |request| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            request.refuse_with(status, &headers, "no\n").await.unwrap();
+        });
+        assert_eq!(heard.one("connect_failed").fields.get("status"), Some(status.as_str()));
+        assert!(!heard.text().contains("SECRET"), "{heard:#?}");
+    }
+}
+
+#[test]
+fn a_request_that_is_none_is_told_with_the_error_escaped() {
+    let heard = hear(async {
+        let (mut near, far) = tokio::io::duplex(1000);
+        near.write_all("\u{202e}SSH\u{1b}[2J / HTTP/1.1\r\n\r\n".as_bytes()).await.unwrap();
+        near.shutdown().await.unwrap();
+        assert!(Request::from_transport(far, &RequestControl::new()).await.is_err());
+        let mut answer = Vec::new();
+        near.read_to_end(&mut answer).await.unwrap();
+    });
+    let failed = heard.one("request_failed");
+    assert_eq!(failed.fields.all(["outcome", "error_kind"]), ["invalid", "Handshake"]);
+    let error = failed.fields.get("error").unwrap();
+    assert!(!error.contains(['\u{1b}', '\u{202e}', '\n']), "{error}");
+    assert_eq!(heard.counter("wsduo_handshakes_total outcome=invalid role=server"), Some(1));
+}
+
+#[test]
+fn a_client_that_never_asks_is_told_as_timed_out() {
+    let heard = hear(async {
+        let (_near, far) = tokio::io::duplex(1000);
+        let control = RequestControl::new().timeout(Duration::from_secs(3));
+        let error = Request::from_transport(far, &control).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    });
+    assert_eq!(heard.one("request_failed").fields.get("outcome"), Some("timed_out"));
+    assert_eq!(heard.counter("wsduo_handshakes_total outcome=timed_out role=server"), Some(1));
+}
+
+#[test]
+fn a_server_that_never_answers_is_told_as_timed_out() {
+    let heard = hear(async {
+        let (near, _far) = tokio::io::duplex(1000);
+        let control = MessageWebSocketControl::new().connect_timeout(Duration::from_secs(3));
+        let error = control.connect_over(near, "ws://example.org/?SECRET").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    });
+    let failed = heard.one("connect_failed");
+    assert_eq!(failed.fields.all(["error_kind", "seconds", "status"]), ["TimedOut", "3.0", "-"]);
+    assert_eq!(heard.counter("wsduo_handshakes_total outcome=timed_out role=client"), Some(1));
+    assert!(!heard.text().contains("SECRET"));
+}
