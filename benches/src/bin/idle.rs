@@ -16,7 +16,7 @@ use wsduo_benches::usage::Memory;
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// Prints the resident memory per idle connection of each server.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 struct Args {
     /// Servers to measure
     #[arg(required = true, value_name = "NAME=COMMAND")]
@@ -56,6 +56,13 @@ fn main() -> Result<(), Error> {
 
 fn measure(args: &Args, recipe: &Recipe) -> Result<Vec<String>, Error> {
     let server = Server::start(recipe)?;
+    // The code that a connection runs is read from the file when the first one does.
+    let first = Args { connections: 1, ..args.clone() };
+    if args.deflate {
+        compressed(&first, &server)?
+    } else {
+        plain(&first, &server)?
+    };
     let base = resident(&server)?;
     let each =
         |resident: u64| format!("{:.0}", (resident as f64 - base as f64) / f64::from(args.connections));
