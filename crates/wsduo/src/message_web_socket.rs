@@ -61,10 +61,17 @@ pub struct MessageWebSocket<T = Transport> {
 pub(crate) struct Inner<T> {
     pub(crate) driver: Driver<T>,
     pub(crate) facts: Facts,
-    /// The tasks that use the socket as a stream and as a sink: these may be two.
-    tasks: Option<Box<Tasks>>,
+    /// Only if it is used as a stream or as a sink.
+    streaming: Option<Box<Streaming>>,
+}
+
+/// What a stream and a sink need.
+#[derive(Debug, Default)]
+struct Streaming {
+    /// Those that use the one and the other: these may be two.
+    tasks: Tasks,
     /// The stream has told of its end.
-    stream_ended: bool,
+    ended: bool,
 }
 
 impl MessageWebSocket {
@@ -100,7 +107,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     ) -> Self {
         let mut driver = Driver::new(transport, connection, behind_handshake);
         driver.begin_watch(&facts, asked);
-        Self { inner: Box::new(Inner { driver, facts, tasks: None, stream_ended: false }) }
+        Self { inner: Box::new(Inner { driver, facts, streaming: None }) }
     }
 
     /// The socket counts among those of its listener, and closes when that shuts down.
@@ -339,8 +346,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Inner<T> {
         cx: &mut Context<'_>,
         operation: impl FnOnce(&mut Driver<T>, &mut Context<'_>) -> Poll<R>,
     ) -> Poll<R> {
-        let Self { driver, tasks, .. } = self;
-        tasks.get_or_insert_default().drive(driver, half, cx, operation)
+        let Self { driver, streaming, .. } = self;
+        streaming.get_or_insert_default().tasks.drive(driver, half, cx, operation)
+    }
+
+    fn stream_ended(&self) -> bool {
+        self.streaming.as_ref().is_some_and(|streaming| streaming.ended)
     }
 }
 
@@ -349,11 +360,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageWebSocket<T> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.inner.stream_ended {
+        if self.inner.stream_ended() {
             return Poll::Ready(None);
         }
         self.inner.poll_half(Half::Receiver, cx, poll_receive).map(|result| {
-            self.inner.stream_ended = !matches!(result, Ok(Some(_)));
+            self.inner.streaming.get_or_insert_default().ended = !matches!(result, Ok(Some(_)));
             result.transpose()
         })
     }
@@ -361,7 +372,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream for MessageWebSocket<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> FusedStream for MessageWebSocket<T> {
     fn is_terminated(&self) -> bool {
-        self.inner.stream_ended
+        self.inner.stream_ended()
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Timer {
     /// How many pings were queued: the number of the latest.
     pings: u64,
     /// When the latest ping was queued, until it is answered.
-    ping: Option<Instant>,
+    ping: Option<Box<Instant>>,
     /// The first ping after which nothing was heard: later ones do not give the peer more time.
     unanswered: Option<Box<Unanswered>>,
     closing: Option<Box<Closing>>,
@@ -146,7 +146,7 @@ impl Timer {
     /// Numbers the ping that is queued now, at this position of the outgoing stream.
     pub(super) fn ping_queued(&mut self, now: Instant, position: u64) -> u64 {
         self.pings += 1;
-        self.ping = Some(now);
+        self.ping = Some(Box::new(now));
         // What was heard before the ping does not answer it.
         self.settle_heard(now);
         self.unanswered
@@ -157,7 +157,7 @@ impl Timer {
 
     /// Matches a pong to the latest ping: when that was queued.
     pub(super) fn pong_received(&mut self, number: u64) -> Option<Instant> {
-        self.ping.take_if(|_| number == self.pings)
+        self.ping.take_if(|_| number == self.pings).map(|at| *at)
     }
 
     /// The closing handshake has begun. It does not get more time if it began before.

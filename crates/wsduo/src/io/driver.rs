@@ -72,8 +72,8 @@ pub(crate) struct Driver<T> {
     changed: Changed,
     latest_ping: u64,
     latest_pong: u64,
-    /// The latest ping whose answer nobody waits for any more: the next ping is a new one.
-    given_up_ping: u64,
+    /// Nobody waits any more for the answer to the latest ping: the next one is new.
+    gave_up_ping: bool,
     /// In microseconds: half the size of a duration, and some 70 minutes are enough.
     round_trip_micros: Option<u32>,
     smoothed_round_trip_micros: u32,
@@ -132,7 +132,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             changed: Changed::default(),
             latest_ping: 0,
             latest_pong: 0,
-            given_up_ping: 0,
+            gave_up_ping: false,
             round_trip_micros: None,
             smoothed_round_trip_micros: 0,
             bytes_received: 0,

@@ -23,9 +23,16 @@ pub struct Transport {
 #[derive(Debug)]
 enum Stream {
     Tcp(TcpStream),
+    /// In one box, so that no word is needed to tell it from TCP.
+    Boxed(Box<Boxed>),
+}
+
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is boxed as a whole, and most are TLS")]
+enum Boxed {
     Other(Other),
     #[cfg(feature = "__tls")]
-    Tls(Box<Tls>),
+    Tls(Tls),
 }
 
 /// TLS on another transport, and what is known of it beside what the session knows.
@@ -87,7 +94,7 @@ impl Transport {
     pub(crate) fn other(stream: BoxedStream) -> Self {
         let is_write_vectored = stream.inner.is_write_vectored();
         let other = Other { stream: Mutex::new(stream.inner), is_write_vectored };
-        Self { stream: Stream::Other(other) }
+        Self { stream: Stream::Boxed(Box::new(Boxed::Other(other))) }
     }
 
     #[cfg(feature = "__tls")]
@@ -97,7 +104,7 @@ impl Transport {
         asked_for: Option<Box<str>>,
     ) -> Self {
         let tls = Tls { stream: stream.into(), certificate_errors, asked_for };
-        Self { stream: Stream::Tls(Box::new(tls)) }
+        Self { stream: Stream::Boxed(Box::new(Boxed::Tls(tls))) }
     }
 
     /// Sets what the settings say of an accepted connection, where it is TCP. A socket that refuses is about to report why.
@@ -111,20 +118,20 @@ impl Transport {
                     let _ = SockRef::from(tcp).set_send_buffer_size(size as usize);
                 }
             }
-            Stream::Other(_) => {}
-            #[cfg(feature = "__tls")]
-            Stream::Tls(tls) => match &tls.stream {
-                tokio_rustls::TlsStream::Client(stream) => stream.get_ref().0.tune(settings),
-                tokio_rustls::TlsStream::Server(stream) => stream.get_ref().0.tune(settings),
+            Stream::Boxed(boxed) => match &**boxed {
+                Boxed::Other(_) => {}
+                #[cfg(feature = "__tls")]
+                Boxed::Tls(tls) => tls.stream.get_ref().0.tune(settings),
             },
         }
     }
 
     #[cfg(feature = "__tls")]
     pub(crate) fn tls_parts(&self) -> Option<&Tls> {
-        match &self.stream {
-            Stream::Tcp(_) | Stream::Other(_) => None,
-            Stream::Tls(tls) => Some(tls),
+        let Stream::Boxed(boxed) = &self.stream else { return None };
+        match &**boxed {
+            Boxed::Other(_) => None,
+            Boxed::Tls(tls) => Some(tls),
         }
     }
 }
@@ -146,9 +153,11 @@ macro_rules! delegate {
     ($self:ident, $method:ident($($argument:expr),*)) => {
         match &mut $self.get_mut().stream {
             Stream::Tcp(stream) => Pin::new(stream).$method($($argument),*),
-            Stream::Other(other) => other.get().$method($($argument),*),
-            #[cfg(feature = "__tls")]
-            Stream::Tls(tls) => Pin::new(&mut tls.stream).$method($($argument),*),
+            Stream::Boxed(boxed) => match &mut **boxed {
+                Boxed::Other(other) => other.get().$method($($argument),*),
+                #[cfg(feature = "__tls")]
+                Boxed::Tls(tls) => Pin::new(&mut tls.stream).$method($($argument),*),
+            },
         }
     };
 }
@@ -179,9 +188,11 @@ impl AsyncWrite for Transport {
     fn is_write_vectored(&self) -> bool {
         match &self.stream {
             Stream::Tcp(stream) => stream.is_write_vectored(),
-            Stream::Other(other) => other.is_write_vectored,
-            #[cfg(feature = "__tls")]
-            Stream::Tls(tls) => tls.stream.is_write_vectored(),
+            Stream::Boxed(boxed) => match &**boxed {
+                Boxed::Other(other) => other.is_write_vectored,
+                #[cfg(feature = "__tls")]
+                Boxed::Tls(tls) => tls.stream.is_write_vectored(),
+            },
         }
     }
 

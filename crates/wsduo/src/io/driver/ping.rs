@@ -14,9 +14,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     /// Queues a ping, unless one is under way.
     pub(crate) fn queue_ping(&mut self) -> Result<Ping, Error> {
         // Pings that were dropped must not pile up, nor keep their answers from being matched.
-        if self.latest_ping <= self.latest_pong.max(self.given_up_ping) || !self.connection.is_open() {
+        if self.latest_ping <= self.latest_pong || self.gave_up_ping || !self.connection.is_open() {
             let result = self.connection.ping(Alarm::now(), &mut Keys);
             self.latest_ping = result.map_err(|error| self.refused(error))?;
+            self.gave_up_ping = false;
         }
         let end = self.connection.bytes_written() + self.connection.queued() as u64;
         Ok(Ping { number: self.latest_ping, end })
@@ -46,7 +47,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 patience.set(Alarm::now().checked_add(timeout));
             }
             if patience.poll(cx) {
-                self.given_up_ping = self.given_up_ping.max(ping.number);
+                self.gave_up_ping |= ping.number == self.latest_ping;
                 let text = format!(
                     "the peer did not answer a ping within {timeout:?}, the receive timeout, though it sends other things"
                 );
