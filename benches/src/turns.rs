@@ -2,12 +2,13 @@
 
 use crate::Error;
 use crate::figures::median;
+use serde::{Deserialize, Serialize};
 
 /// What was found of one contestant.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Finding {
-    /// The median of each figure.
-    Measured(Vec<f64>),
+    /// The median of each figure, as far as there is one: who counts has no latency.
+    Measured(Vec<Option<f64>>),
     /// It was to be measured and was not: why.
     Failed(String),
     /// It cannot do this: why.
@@ -18,7 +19,7 @@ impl Finding {
     /// The figure at `index`, if it was measured.
     pub fn figure(&self, index: usize) -> Option<f64> {
         match self {
-            Self::Measured(figures) => figures.get(index).copied().filter(|figure| figure.is_finite()),
+            Self::Measured(figures) => figures.get(index).copied().flatten(),
             Self::Failed(_) | Self::Absent(_) => None,
         }
     }
@@ -52,7 +53,9 @@ pub fn take<T>(
 /// The median of each figure by itself.
 fn middle(samples: &[Vec<f64>]) -> Finding {
     let figures = samples.first().map_or(0, Vec::len);
-    Finding::Measured((0..figures).map(|index| median(samples.iter().map(|sample| sample[index]))).collect())
+    let of =
+        |index: usize| Some(median(samples.iter().map(|sample| sample[index]))).filter(|it| it.is_finite());
+    Finding::Measured((0..figures).map(of).collect())
 }
 
 #[cfg(test)]
@@ -73,7 +76,7 @@ mod tests {
     fn medians_are_taken_of_each_figure() {
         let mut samples = vec![vec![3.0, 1.0], vec![1.0, 9.0], vec![2.0, 5.0]];
         let found = take(vec![Ok(())], 3, |()| Ok(samples.remove(0)));
-        assert_eq!(found, [Finding::Measured(vec![2.0, 5.0])]);
+        assert_eq!(found, [Finding::Measured(vec![Some(2.0), Some(5.0)])]);
     }
 
     #[test]
@@ -93,7 +96,7 @@ mod tests {
             if asked == 2 { Err("closed a connection".into()) } else { Ok(vec![7.0]) }
         });
         let expected = [
-            Finding::Measured(vec![1.0]),
+            Finding::Measured(vec![Some(1.0)]),
             Finding::Failed("does not start".into()),
             Finding::Failed("closed a connection".into()),
             Finding::Absent("x".into()),

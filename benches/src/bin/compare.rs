@@ -81,15 +81,16 @@ fn main() -> Result<(), Error> {
         let found = measure(&args.work(load), &servers, args.rounds.into());
         let [cpu, rate] = [0, 2].map(|index| found[0].figure(index).unwrap_or(f64::NAN));
         for (recipe, finding) in args.servers.iter().zip(&found) {
+            let of = |index| finding.figure(index).unwrap_or(f64::NAN);
             let figures = match finding {
-                Finding::Measured(figures) => vec![
-                    format!("{:.0}", figures[0]),
-                    format!("{:.0}", figures[1] / figures[0] * 100.0),
-                    format!("{:.2}", figures[0] / cpu),
-                    format!("{:.0}", figures[2]),
-                    format!("{:.2}", figures[2] / rate),
-                    format!("{:.1}", figures[3]),
-                    format!("{:.1}", figures[4]),
+                Finding::Measured(_) => vec![
+                    format!("{:.0}", of(0)),
+                    format!("{:.0}", of(1) / of(0) * 100.0),
+                    format!("{:.2}", of(0) / cpu),
+                    format!("{:.0}", of(2)),
+                    format!("{:.2}", of(2) / rate),
+                    format!("{:.1}", of(3)),
+                    format!("{:.1}", of(4)),
                 ],
                 Finding::Failed(why) | Finding::Absent(why) => vec![format!("failed: {why}")],
             };

@@ -60,11 +60,12 @@ fn main() -> Result<(), Error> {
             });
             let first = found[0].figure(0).unwrap_or(f64::NAN);
             for (recipe, finding) in args.servers.iter().zip(found) {
-                let figures = match finding {
-                    Finding::Measured(figures) => [
-                        format!("{:.1}", figures[0] / 1000.0),
-                        format!("{:.2}", figures[0] / first),
-                        format!("{:.3}", figures[1]),
+                let of = |index| finding.figure(index).unwrap_or(f64::NAN);
+                let figures = match &finding {
+                    Finding::Measured(_) => [
+                        format!("{:.1}", of(0) / 1000.0),
+                        format!("{:.2}", of(0) / first),
+                        format!("{:.3}", of(1)),
                     ],
                     Finding::Failed(why) | Finding::Absent(why) => {
                         [format!("failed: {why}"), String::new(), String::new()]
