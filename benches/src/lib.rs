@@ -12,6 +12,7 @@ pub mod curve;
 pub mod deflate;
 pub mod echo;
 pub mod end;
+pub mod field;
 pub mod figures;
 pub mod frame;
 pub mod handshake;

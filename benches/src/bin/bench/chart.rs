@@ -1,10 +1,10 @@
 //! The chart for the README: what others take of the processor, as multiples of ours, for each size of message.
 
-use crate::field::Role;
 use crate::section::{Found, FoundCell};
 use crate::summary::noise_at;
 use crate::svg::{Drawing, LogScale, WIDTH, colour, short};
 use wsduo_benches::echo::bytes;
+use wsduo_benches::field::Role;
 use wsduo_benches::figures::geometric_mean;
 use wsduo_benches::turns::Finding;
 

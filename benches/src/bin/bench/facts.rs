@@ -1,12 +1,12 @@
 //! Where and when a run was made, and of what.
 
-use crate::field::peers;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
+use wsduo_benches::field::peers;
 
 /// What a reader needs to judge a run, in the order of the report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,12 +1,11 @@
 //! Measures wsduo beside its peers and writes a report with charts. `cargo xtask bench` builds what it needs and calls it.
 //!
-//! The work is a list of [`sections`]; a [`section`] is a list of cells that all of the [`field`] do in turns; what was found is kept
+//! The work is a list of [`sections`]; a [`section`] is a list of cells that all of the [field](wsduo_benches::field) do in turns; what was found is kept
 //! in a file, [`report`]ed, [`summary`] first, and drawn as a [`chart`] and a [`scaling_chart`].
 #![forbid(unsafe_code)]
 
 mod chart;
 mod facts;
-mod field;
 mod report;
 mod scaling_chart;
 mod section;
@@ -16,7 +15,6 @@ mod svg;
 
 use clap::Parser;
 use facts::Facts;
-use field::Field;
 use report::Run;
 use section::Found;
 use sections::Pace;
@@ -25,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 use wsduo_benches::echo::Load;
+use wsduo_benches::field::Field;
 use wsduo_benches::server::Recipe;
 use wsduo_benches::{Error, limit};
 

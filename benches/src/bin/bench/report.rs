@@ -1,11 +1,11 @@
 //! The report in Markdown.
 
 use crate::facts::Facts;
-use crate::field::{Contestant, Role};
 use crate::section::{Found, FoundCell, Heading};
 use crate::summary::{Comparison, Standing, Tally, comparisons, difference, failures, noise_at, others};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+use wsduo_benches::field::{Contestant, Role};
 use wsduo_benches::figures::{median, shown};
 use wsduo_benches::markdown::Table;
 use wsduo_benches::turns::Finding;

@@ -1,9 +1,9 @@
 //! The chart of how the cost of a message grows with connections and with its size.
 
-use crate::field::{Contestant, Role};
 use crate::section::{Found, FoundCell};
 use crate::svg::{Drawing, LogScale, WIDTH, colour, time};
 use wsduo_benches::echo::bytes;
+use wsduo_benches::field::{Contestant, Role};
 
 /// Ours is drawn in front, and thicker.
 const OURS: &str = "#2f6fde";

@@ -1,9 +1,9 @@
 //! A section of the report: one kind of work, in cells, done by everybody in turns.
 
-use crate::field::Contestant;
 use serde::{Deserialize, Serialize};
 use wsduo_benches::Error;
 use wsduo_benches::echo::Load;
+use wsduo_benches::field::Contestant;
 use wsduo_benches::turns::{Finding, take};
 
 /// A started server with work to measure, once for each call.

@@ -1,7 +1,7 @@
 //! What all cells together say: how far ahead of whom, and where not.
 
-use crate::field::{Contestant, Role};
 use crate::section::{Found, FoundCell};
+use wsduo_benches::field::{Contestant, Role};
 use wsduo_benches::figures::{geometric_mean, median};
 use wsduo_benches::turns::Finding;
 

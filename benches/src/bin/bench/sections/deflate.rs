@@ -1,13 +1,13 @@
 //! Compressed texts, echoed.
 
 use super::Pace;
-use crate::field::{Contestant, Field, Mode};
 use crate::section::{Cell, Heading, Section};
 use std::rc::Rc;
 use wsduo_benches::Error;
 use wsduo_benches::compressed::Work;
 use wsduo_benches::deflate::Texts;
 use wsduo_benches::echo::bytes;
+use wsduo_benches::field::{Contestant, Field, Mode};
 use wsduo_benches::turns::Finding;
 
 const IN_FLIGHT: usize = 8;

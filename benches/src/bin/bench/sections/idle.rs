@@ -1,10 +1,10 @@
 //! Memory of connections that do nothing.
 
 use super::Pace;
-use crate::field::{Contestant, Field, Mode};
 use crate::section::{Cell, Heading, Section};
 use std::rc::Rc;
 use wsduo_benches::Error;
+use wsduo_benches::field::{Contestant, Field, Mode};
 use wsduo_benches::idle::Crowd;
 
 pub(super) fn section(field: &Rc<Field>, pace: &Pace) -> Section {

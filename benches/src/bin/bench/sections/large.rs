@@ -2,11 +2,11 @@
 
 use super::Pace;
 use super::loads::mebibytes;
-use crate::field::{Contestant, Field, Mode};
 use crate::section::{Cell, Heading, Section};
 use std::rc::Rc;
 use wsduo_benches::Error;
 use wsduo_benches::echo::{Load, Work};
+use wsduo_benches::field::{Contestant, Field, Mode};
 use wsduo_benches::load::{Kind, Service};
 use wsduo_benches::turns::Finding;
 use wsduo_benches::usage::Memory;

@@ -1,11 +1,11 @@
 //! Messages of every size, on few and many connections, one or many in flight.
 
 use super::Pace;
-use crate::field::{Contestant, Field, Mode};
 use crate::section::{Cell, Heading, Section};
 use std::rc::Rc;
 use wsduo_benches::Error;
 use wsduo_benches::echo::{Load, Sample, Work};
+use wsduo_benches::field::{Contestant, Field, Mode};
 use wsduo_benches::load::{Kind, Service};
 use wsduo_benches::turns::Finding;
 

@@ -6,10 +6,10 @@ mod large;
 mod loads;
 mod scaling;
 
-use crate::field::Field;
 use crate::section::Section;
 use std::rc::Rc;
 use wsduo_benches::echo::Load;
+use wsduo_benches::field::Field;
 
 /// The names of all sections in their order.
 pub(crate) const NAMES: [&str; 7] = ["echo", "text", "large", "idle", "deflate", "connections", "sizes"];

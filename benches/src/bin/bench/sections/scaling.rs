@@ -2,10 +2,10 @@
 
 use super::Pace;
 use super::loads::{FIGURES, cell};
-use crate::field::{Field, Mode};
 use crate::section::{Heading, Section};
 use std::rc::Rc;
 use wsduo_benches::echo::{Load, Work};
+use wsduo_benches::field::{Field, Mode};
 use wsduo_benches::load::{Kind, Service};
 
 /// Who is compared beside ours and the bare loop.

@@ -1,10 +1,10 @@
 //! Who takes part, and how each is started for each kind of work.
 
+use crate::Error;
+use crate::server::{Recipe, Server};
+use crate::turns::Finding;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use wsduo_benches::Error;
-use wsduo_benches::server::{Recipe, Server};
-use wsduo_benches::turns::Finding;
 
 /// The peers in the order of the report, and what each can do beside plain echoes. The packages are those of `benches/peers`.
 const PEERS: [Peer; 6] = [
@@ -22,13 +22,13 @@ struct Peer {
 }
 
 /// The names of all peers.
-pub(crate) fn peers() -> impl Iterator<Item = &'static str> {
+pub fn peers() -> impl Iterator<Item = &'static str> {
     PEERS.iter().map(|peer| peer.name)
 }
 
 /// What a contestant stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Role {
+pub enum Role {
     /// `wsduo`, to which all ratios are.
     Ours,
     /// The same server once more, in a process of its own: what it differs by is noise.
@@ -41,9 +41,11 @@ pub(crate) enum Role {
 
 /// Who takes part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Contestant {
-    pub(crate) name: String,
-    pub(crate) role: Role,
+pub struct Contestant {
+    /// What the report calls it.
+    pub name: String,
+    /// What it stands for.
+    pub role: Role,
 }
 
 impl Contestant {
@@ -54,26 +56,37 @@ impl Contestant {
 
 /// What a server is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// Send back what comes.
     Echo,
     /// The same with small buffers, where a library offers the choice.
     Lean,
     /// The same compressed.
-    Deflate { level: u8, keeps_context: bool },
+    Deflate {
+        /// 1 to 9.
+        level: u8,
+        /// Whether a reply may refer to those before it.
+        keeps_context: bool,
+    },
+    /// Count what comes, and answer a text message with the count.
+    Sink,
 }
 
 /// Everybody who takes part, and where their programs are.
 #[derive(Clone, Debug)]
-pub(crate) struct Field {
-    pub(crate) contestants: Vec<Contestant>,
+pub struct Field {
+    /// In the order of the report.
+    pub contestants: Vec<Contestant>,
     folder: PathBuf,
     guests: Vec<Recipe>,
 }
 
 impl Field {
     /// Ours twice, the limit, the peers called `chosen` or all if it is empty, and guests. The programs are in `folder`.
-    pub(crate) fn new(folder: &Path, chosen: &[String], guests: &[Recipe]) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// If no peer has one of the chosen names.
+    pub fn new(folder: &Path, chosen: &[String], guests: &[Recipe]) -> Result<Self, Error> {
         if let Some(unknown) = chosen.iter().find(|name| peers().all(|peer| peer != name.as_str())) {
             let known: Vec<_> = peers().collect();
             return Err(format!("no peer is called `{unknown}`; there are {}", known.join(", ")).into());
@@ -90,7 +103,7 @@ impl Field {
     }
 
     /// Ours, the limit, and the peers called `names`: for what would take too long with everybody.
-    pub(crate) fn few(&self, names: &[&str]) -> Vec<Contestant> {
+    pub fn few(&self, names: &[&str]) -> Vec<Contestant> {
         let chosen = |contestant: &&Contestant| match contestant.role {
             Role::Ours | Role::Limit => true,
             Role::Again => false,
@@ -100,18 +113,28 @@ impl Field {
     }
 
     /// Starts a contestant's server.
-    pub(crate) fn start(&self, contestant: &Contestant, mode: Mode) -> Result<Server, Finding> {
+    ///
+    /// # Errors
+    /// What to report of a contestant that cannot do this, or does not start.
+    pub fn start(&self, contestant: &Contestant, mode: Mode) -> Result<Server, Finding> {
         let recipe = self.recipe(contestant, mode)?;
         Server::start(&recipe).map_err(|error| Finding::Failed(error.to_string()))
     }
 
     /// How a contestant's server is started.
-    pub(crate) fn recipe(&self, contestant: &Contestant, mode: Mode) -> Result<Recipe, Finding> {
+    ///
+    /// # Errors
+    /// What to report of a contestant that cannot do this, or was not built.
+    pub fn recipe(&self, contestant: &Contestant, mode: Mode) -> Result<Recipe, Finding> {
         let absent = |why: &str| Err(Finding::Absent(why.to_owned()));
         let is_peer = PEERS.iter().find(|peer| peer.name == contestant.name);
         let mut options: Vec<String> = Vec::new();
         match mode {
             Mode::Echo => {}
+            Mode::Sink => match contestant.role {
+                Role::Ours | Role::Again => options.push("--sink".to_owned()),
+                Role::Limit | Role::Peer => return absent("does not count"),
+            },
             Mode::Lean => {
                 options.extend((is_peer.is_some()).then(|| "--lean".to_owned()));
             }
