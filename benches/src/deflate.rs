@@ -41,6 +41,11 @@ impl Texts {
         let frames = plain.iter().map(|text| compressed_frame(text)).collect::<Result<_, _>>()?;
         Ok(Self { size, plain, frames })
     }
+
+    /// Bytes of each.
+    pub fn size(&self) -> usize {
+        self.size
+    }
 }
 
 /// One masked frame with `text`, compressed without any other.

@@ -5,7 +5,7 @@ use clap::Parser;
 use std::net::SocketAddr;
 use std::time::Instant;
 use wsduo_benches::figures::{nanoseconds_each, per_second};
-use wsduo_benches::load::{Kind, Outcome, Plan, Service, Swarm};
+use wsduo_benches::load::{Kind, Latency, Outcome, Plan, Service, Swarm};
 use wsduo_benches::usage::{Cpu, Memory};
 use wsduo_benches::{Error, server};
 
@@ -97,13 +97,16 @@ fn hold(args: &Args, address: SocketAddr, count: usize) -> Result<(), Error> {
 }
 
 fn print_outcome(outcome: &Outcome) {
-    let Outcome { messages, bytes, elapsed } = *outcome;
+    let Outcome { messages, bytes, elapsed, latency } = *outcome;
     println!("{messages} messages, {bytes} payload bytes each way, {:.3} s", elapsed.as_secs_f64());
     println!(
         "{:.0} messages/s, {:.1} MB/s each way",
         per_second(messages, elapsed),
         per_second(bytes, elapsed) / 1e6
     );
+    if let Some(Latency { p50, p99 }) = latency {
+        println!("latency p50 {p50:.1?}, p99 {p99:.1?}");
+    }
 }
 
 fn print_cpu(cpu: Cpu, count: u64, unit: &str) {

@@ -6,15 +6,19 @@
 //! than any sensible keepalive.
 
 mod connection;
+mod latency;
 mod reply;
 mod wire;
 
 use crate::{Error, handshake, limit};
 use connection::Connection;
+use latency::Times;
 use mio::{Events, Interest, Poll, Token};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use wire::Wire;
+
+pub use latency::Latency;
 
 /// The read buffer all connections share.
 const SCRATCH: usize = 256 * 1024;
@@ -63,6 +67,9 @@ pub struct Outcome {
     pub bytes: u64,
     /// From the first byte sent to the last one received.
     pub elapsed: Duration,
+    /// From the start of the write that took a message's first byte, to the end of the read that brought the last byte of its
+    /// echo. A sink echoes nothing.
+    pub latency: Option<Latency>,
 }
 
 /// Open connections to one server.
@@ -101,6 +108,7 @@ impl Swarm {
     /// If a reply is wrong, a connection ends, or nothing happens for a minute.
     pub fn exchange(&mut self, plan: &Plan) -> Result<Outcome, Error> {
         let wire = Wire::new(plan);
+        let mut times = Times::new()?;
         let count = self.connections.len() as u64;
         let mut busy = 0;
         for (connection, index) in self.connections.iter_mut().zip(0..) {
@@ -119,11 +127,15 @@ impl Swarm {
             for event in &self.events {
                 let connection = &mut self.connections[event.token().0];
                 let was_done = connection.is_done();
-                connection.ready(event, &wire, &mut self.scratch)?;
+                connection.ready(event, &wire, &mut self.scratch, &mut times)?;
                 busy -= usize::from(connection.is_done() && !was_done);
             }
         }
-        let elapsed = start.elapsed();
-        Ok(Outcome { messages: plan.messages, bytes: plan.messages * plan.size as u64, elapsed })
+        Ok(Outcome {
+            messages: plan.messages,
+            bytes: plan.messages * plan.size as u64,
+            elapsed: start.elapsed(),
+            latency: times.summary(),
+        })
     }
 }
