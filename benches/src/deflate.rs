@@ -147,7 +147,8 @@ impl<'a> Connection<'a> {
     /// # Errors
     /// If the handshake fails or the server does not agree to compress.
     pub fn open(address: SocketAddr, texts: &'a Texts, offer: &str) -> Result<Self, Error> {
-        let (stream, accepted) = handshake::connect_offering(address, Some(offer))?;
+        let mut stream = handshake::dial(address)?;
+        let accepted = handshake::request(&mut stream, address, Some(offer))?;
         if !accepted.is_some_and(|value| value.starts_with("permessage-deflate")) {
             return Err("the server does not agree to compress".into());
         }

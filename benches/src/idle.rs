@@ -48,7 +48,11 @@ impl Crowd {
     pub fn measure(&self, server: &Server) -> Result<Resident, Error> {
         // The code that a connection runs is read from the file when the first one does: that is not memory of connections.
         let first = Self { connections: 1, ..*self };
-        if self.deflate { first.compressed(server)? } else { first.plain(server)? };
+        if self.deflate {
+            first.compressed(server)?
+        } else {
+            first.plain(server)?
+        };
         let base = resident(server)?;
         let each = |resident: u64| (resident as f64 - base as f64) / f64::from(self.connections);
         let (opened, used) = if self.deflate { self.compressed(server)? } else { self.plain(server)? };
@@ -59,7 +63,7 @@ impl Crowd {
 
     /// What is resident once all connections are open, and after they were used.
     fn plain(&self, server: &Server) -> Result<(u64, u64), Error> {
-        let mut swarm = Swarm::open(server.address(), self.connections as usize)?;
+        let mut swarm = Swarm::open(server.target(), self.connections as usize)?;
         let opened = resident(server)?;
         swarm.exchange(&Plan {
             kind: Kind::Binary,
@@ -75,7 +79,7 @@ impl Crowd {
     fn compressed(&self, server: &Server) -> Result<(u64, u64), Error> {
         let texts = Texts::new(self.size)?;
         let mut connections = (0..self.connections)
-            .map(|_| Connection::open(server.address(), &texts, KEEPING))
+            .map(|_| Connection::open(server.target().address, &texts, KEEPING))
             .collect::<Result<Vec<_>, _>>()?;
         let opened = resident(server)?;
         deflate::exchange(&mut connections, self.messages, 1)?;

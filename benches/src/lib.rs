@@ -6,6 +6,7 @@
 //! its figures can mislead.
 #![forbid(unsafe_code)]
 
+pub mod acceptor;
 pub mod callgrind;
 pub mod compressed;
 pub mod curve;

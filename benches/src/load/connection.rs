@@ -3,6 +3,7 @@
 use super::Service;
 use super::latency::{Flights, Times};
 use super::reply::Reply;
+use super::stream::Stream;
 use super::wire::Wire;
 use crate::Error;
 use mio::event::Event;
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     reply: Reply,
     flights: Flights,
     /// Messages of the plan not yet sent in full, the current one included.
@@ -28,7 +29,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Self {
             stream,
             reply: Reply::default(),
@@ -41,8 +42,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn stream_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    pub(super) fn tcp(&mut self) -> &mut TcpStream {
+        self.stream.tcp()
     }
 
     /// Gives it `messages` to send, once all earlier ones are confirmed.
@@ -68,7 +69,13 @@ impl Connection {
             self.read(wire, scratch, times)?;
         }
         if event.is_writable() && !self.is_done() {
-            self.write(wire)?;
+            match self.stream.flush() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                flushed => {
+                    flushed?;
+                    self.write(wire)?;
+                }
+            }
         }
         Ok(())
     }
@@ -82,8 +89,7 @@ impl Connection {
                 Err(error) => return Err(error.into()),
             };
             self.confirm(&scratch[..count], wire, times)?;
-            // A short read has emptied the socket, so the next byte makes a new edge (epoll(7)).
-            if count < scratch.len() {
+            if count < scratch.len() && self.stream.short_read_is_last() {
                 return Ok(());
             }
         }

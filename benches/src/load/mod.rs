@@ -8,14 +8,16 @@
 mod connection;
 mod latency;
 mod reply;
+mod stream;
 mod wire;
 
-use crate::{Error, handshake, limit};
+use crate::server::Target;
+use crate::{Error, limit};
 use connection::Connection;
 use latency::Times;
 use mio::{Events, Interest, Poll, Token};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use stream::Stream;
 use wire::Wire;
 
 pub use latency::Latency;
@@ -86,17 +88,15 @@ impl Swarm {
     ///
     /// # Errors
     /// If the limit on open files is too low, or a handshake fails.
-    pub fn open(address: SocketAddr, count: usize) -> Result<Self, Error> {
+    pub fn open(target: Target, count: usize) -> Result<Self, Error> {
         limit::check(count)?;
         let poll = Poll::new()?;
         let mut connections = Vec::with_capacity(count);
         for index in 0..count {
-            let stream =
-                handshake::connect(address).map_err(|error| format!("connection {index}: {error}"))?;
-            stream.set_nonblocking(true)?;
-            let mut connection = Connection::new(mio::net::TcpStream::from_std(stream));
+            let stream = Stream::open(target).map_err(|error| format!("connection {index}: {error}"))?;
+            let mut connection = Connection::new(stream);
             let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(connection.stream_mut(), Token(index), interest)?;
+            poll.registry().register(connection.tcp(), Token(index), interest)?;
             connections.push(connection);
         }
         Ok(Self { poll, events: Events::with_capacity(1024), connections, scratch: vec![0; SCRATCH] })
