@@ -8,6 +8,7 @@
 
 pub mod acceptor;
 pub mod callgrind;
+pub mod client;
 pub mod compressed;
 pub mod curve;
 pub mod deflate;
