@@ -46,7 +46,7 @@ impl Metrics {
     pub(super) async fn listen(address: &str) -> Result<Self, Failure> {
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|error| Failure::Io("cannot listen on the address of --metrics", error))?;
+            .map_err(|error| Failure::System(format!("cannot listen on {address} for --metrics"), error))?;
         let handle = install()?;
         wsduo::describe_metrics();
         Ok(Self { listener, handle })
@@ -154,6 +154,8 @@ pub(super) fn log(verbosity: u8) {
     };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // There is but one.
+        .with_target(false)
         .with_ansi(terminal::colours_on_stderr());
     let subscriber =
         tracing_subscriber::registry().with(lines).with(Targets::new().with_target("wsduo", level));
