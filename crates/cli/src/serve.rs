@@ -3,13 +3,14 @@
 mod broadcast;
 mod metrics;
 
+use std::fmt::Display;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::watch;
-use wsduo::{Error, Incoming, Listener, ListenerBuilder, MessageWebSocket, MessageWebSocketControl};
+use wsduo::{Incoming, Listener, ListenerBuilder, MessageWebSocket, MessageWebSocketControl};
 
 use self::broadcast::Hub;
 use self::metrics::Metrics;
@@ -59,7 +60,7 @@ async fn serve(mut plan: Serve) -> Result<(), Failure> {
         (None, ServeKind::Broadcast) => What::Broadcast(Hub::new(plan.broadcast)),
         (None, _) => What::Echo,
     };
-    let (listener, place) = listen(&mut plan).await.map_err(Failure::Connecting)?;
+    let (listener, place) = listen(&mut plan).await?;
     let metrics = match &plan.metrics {
         Some(address) => Some(Metrics::listen(address).await?),
         None => None,
@@ -92,15 +93,19 @@ async fn serve(mut plan: Serve) -> Result<(), Failure> {
 }
 
 /// The listener, and how it is reached.
-async fn listen(plan: &mut Serve) -> Result<(Listener, String), Error> {
+async fn listen(plan: &mut Serve) -> Result<(Listener, String), Failure> {
+    let failed = |place: &dyn Display, error| Failure::Listening(place.to_string(), error);
     let scheme = if plan.identity.is_some() { "wss" } else { "ws" };
     #[cfg(unix)]
     if let Some(path) = plan.unix.take() {
-        let listener = configure(Listener::bind_unix(&path), plan).await?;
+        let listener = configure(Listener::bind_unix(&path), plan)
+            .await
+            .map_err(|error| failed(&path.display(), error))?;
         return Ok((listener, format!("{scheme}+unix://{}", path.display())));
     }
-    let listener = configure(Listener::bind(plan.listen.clone()), plan).await?;
-    let address = listener.local_address()?;
+    let listener = configure(Listener::bind(plan.listen.clone()), plan).await;
+    let bound = listener.and_then(|listener| Ok((listener.local_address()?, listener)));
+    let (address, listener) = bound.map_err(|error| failed(&plan.listen, error))?;
     Ok((listener, format!("{scheme}://{address}/")))
 }
 

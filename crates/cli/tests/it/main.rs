@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
+mod admitted;
 mod attacked;
 mod compress;
 mod connect;
