@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::recycle;
 use crate::config::{Config, Role};
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
@@ -10,7 +11,7 @@ use crate::message::{MessageRef, MessageType};
 use crate::utf8::Utf8Validator;
 
 /// The most memory that is reserved on the word of a header alone.
-const FIRST_RESERVATION: usize = 64 << 10;
+const FIRST_RESERVATION: usize = recycle::LARGEST;
 
 /// A message that has begun and not ended.
 #[derive(Debug)]
@@ -211,6 +212,16 @@ impl Content {
         let trusted = len.max(FIRST_RESERVATION);
         let announced = usize::try_from(remaining).unwrap_or(usize::MAX).min(trusted);
         let wanted = chunk.max(announced);
+        if capacity == 0
+            && let Some(piece) = recycle::take(wanted)
+        {
+            match self {
+                // It is empty.
+                Self::Text(text, _) => *text = String::from_utf8(piece).unwrap_or_default(),
+                Self::Binary(bytes) => *bytes = piece,
+            }
+            return;
+        }
         match self {
             Self::Text(text, _) if len == 0 => text.reserve_exact(wanted),
             Self::Text(text, _) => text.reserve(wanted),

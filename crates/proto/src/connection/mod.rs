@@ -4,6 +4,7 @@ mod assembly;
 mod compressed;
 mod output;
 mod receive;
+mod recycle;
 mod send;
 mod state;
 mod timer;

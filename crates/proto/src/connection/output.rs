@@ -5,6 +5,7 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
+use super::recycle;
 use crate::deflate::scratch;
 use crate::frame::header::MAX_HEADER;
 use crate::frame::{Header, MaskingKey, Opcode};
@@ -170,7 +171,9 @@ impl Output {
         if self.is_empty() {
             self.near.clear();
             self.sent = 0;
-            self.far = None;
+            if let Some(far) = self.far.take() {
+                far.into_iter().for_each(|(_, payload)| recycle::give(payload));
+            }
         } else {
             self.advance_partly(n);
         }
@@ -201,7 +204,9 @@ impl Output {
 
     fn pop_far(&mut self) {
         if let Some(far) = &mut self.far {
-            far.pop_front();
+            if let Some((_, payload)) = far.pop_front() {
+                recycle::give(payload);
+            }
             if far.is_empty() {
                 self.far = None;
             }

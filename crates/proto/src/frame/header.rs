@@ -20,32 +20,26 @@ const LENGTH_64: u8 = 127;
 
 /// What a frame is for (§5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Opcode {
     /// Goes on with the message begun.
-    Continuation,
+    Continuation = 0x0,
     /// Begins a text message.
-    Text,
+    Text = 0x1,
     /// Begins a binary message.
-    Binary,
+    Binary = 0x2,
     /// Begins or answers the closing handshake.
-    Close,
+    Close = 0x8,
     /// Asks for a pong.
-    Ping,
+    Ping = 0x9,
     /// Answers a ping, or comes unasked.
-    Pong,
+    Pong = 0xa,
 }
 
 impl Opcode {
     /// The number on the wire.
     pub const fn number(self) -> u8 {
-        match self {
-            Self::Continuation => 0x0,
-            Self::Text => 0x1,
-            Self::Binary => 0x2,
-            Self::Close => 0x8,
-            Self::Ping => 0x9,
-            Self::Pong => 0xa,
-        }
+        self as u8
     }
 
     const fn from_number(number: u8) -> Result<Self, ProtocolError> {

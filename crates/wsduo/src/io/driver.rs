@@ -212,12 +212,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             match self.poll_read(cx) {
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(_)) if self.discarding => {}
-                // Only whole messages are read directly, so there is nothing to skip.
-                Poll::Ready(Some(event)) => {
-                    if let Some(taken) = take(&mut self.connection, event) {
-                        return Poll::Ready(Ok(Some(taken)));
-                    }
-                }
+                // Delivered next, like all else that lies there already.
+                Poll::Ready(Some(message)) => self.ahead.get_or_insert_default().push(message),
                 Poll::Pending if self.write_failure.is_some() => self.lost(None),
                 Poll::Pending if self.poll_clock(cx) => {}
                 Poll::Pending => return Poll::Pending,
@@ -232,46 +228,36 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         delivery: Delivery,
         take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
     ) -> Option<R> {
-        while self.ahead.is_some() {
-            let Some(event) = self.next_ahead(delivery) else { break };
-            if let Some(event) = self.fit(event, delivery)
-                && let Some(taken) = take(&mut self.connection, event)
+        loop {
+            let data = if self.ahead.is_some()
+                && let Some(event) = self.next_ahead(delivery)
             {
-                return Some(taken);
-            }
-        }
-        if self.discarding {
-            self.drop_unread();
-            return None;
-        }
-        self.decode(delivery, take)
-    }
-
-    /// Delivers what was read and not yet looked at, until `take` is content.
-    #[inline]
-    fn decode<R>(
-        &mut self,
-        delivery: Delivery,
-        take: &mut impl FnMut(&mut Connection, Event<'_>) -> Option<R>,
-    ) -> Option<R> {
-        while self.phase == Phase::Open {
-            let (unread, start) = self.input.cursor();
-            let (consumed, event) = self.connection.receive(unread, delivery);
-            // Before `take`, which may panic: payloads must not be unmasked twice.
-            *start += consumed as u32;
-            let data = match event {
-                None => return None,
-                Some(message @ Event::Message(_)) => message,
-                Some(part @ Event::Part { is_complete, .. }) if delivery == Delivery::Parts => {
-                    if skips(&mut self.mid_message, &mut self.skipping, is_complete) {
-                        continue;
+                let Some(event) = self.fit(event, delivery) else { continue };
+                event
+            } else if self.discarding {
+                self.drop_unread();
+                return None;
+            } else if self.phase != Phase::Open {
+                return None;
+            } else {
+                let (unread, start) = self.input.cursor();
+                let (consumed, event) = self.connection.receive(unread, delivery);
+                // Before `take`, which may panic: payloads must not be unmasked twice.
+                *start += consumed as u32;
+                match event {
+                    None => return None,
+                    Some(message @ Event::Message(_)) => message,
+                    Some(part @ Event::Part { is_complete, .. }) if delivery == Delivery::Parts => {
+                        if skips(&mut self.mid_message, &mut self.skipping, is_complete) {
+                            continue;
+                        }
+                        part
                     }
-                    part
-                }
-                Some(other) => {
-                    let other = other.into_static();
-                    let Some(message) = self.sort_out(other, delivery) else { continue };
-                    message
+                    Some(other) => {
+                        let other = other.into_static();
+                        let Some(message) = self.sort_out(other, delivery) else { continue };
+                        message
+                    }
                 }
             };
             // Called in one place alone, so that it becomes part of this loop.
@@ -280,7 +266,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 return taken;
             }
         }
-        None
     }
 
     /// What is left of an event that is not simply a message.
