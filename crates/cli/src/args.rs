@@ -49,6 +49,16 @@ Examples:
   wsduo serve files --dir photos --listen 0.0.0.0:8080              everybody can read
   wsduo serve files --dir inbox --write-only --listen 0.0.0.0:8080  everybody can add files";
 
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  wsduo completions bash > ~/.local/share/bash-completion/completions/wsduo
+  wsduo completions fish > ~/.config/fish/completions/wsduo.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  wsduo man | man -l -
+  wsduo man serve > ~/.local/share/man/man1/wsduo-serve.1";
+
 /// WebSockets at the terminal and in scripts.
 #[derive(Debug, Parser)]
 #[command(
@@ -57,7 +67,7 @@ Examples:
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo ping [OPTIONS] URL\n       wsduo doctor [OPTIONS] URL\n       wsduo send [OPTIONS] URL FILE...\n       wsduo receive [OPTIONS] URL [-o DIR|FILE]\n       wsduo serve [OPTIONS] [echo|broadcast|files]\n       wsduo demo",
+    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo ping [OPTIONS] URL\n       wsduo doctor [OPTIONS] URL\n       wsduo send [OPTIONS] URL FILE...\n       wsduo receive [OPTIONS] URL [-o DIR|FILE]\n       wsduo serve [OPTIONS] [echo|broadcast|files]\n       wsduo demo\n       wsduo completions SHELL\n       wsduo man [SUBCOMMAND]",
     after_help = EXIT_CODES
 )]
 pub(crate) struct Typed {
@@ -116,6 +126,20 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Serve and connect to oneself over TLS, and show what there is to know about the connection
     Demo,
+    /// Print the completions for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or that of a subcommand
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// The subcommand: connect, ping, serve
+        #[arg(value_name = "SUBCOMMAND")]
+        subcommand: Option<String>,
+    },
 }
 
 /// What `connect` was given.

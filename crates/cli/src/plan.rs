@@ -32,6 +32,8 @@ pub(crate) enum Plan {
     Serve(Box<Serve>),
     Transfer(Box<files::Transfer>),
     Demo,
+    Completions(clap_complete::Shell),
+    Man(Option<String>),
 }
 
 /// Connect, and pump.
@@ -159,6 +161,8 @@ pub(crate) fn plan(typed: Typed) -> Result<Plan, Failure> {
         (Some(Command::Send(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_send(args)?))),
         (Some(Command::Receive(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_receive(args)?))),
         (Some(Command::Demo), _) => Ok(Plan::Demo),
+        (Some(Command::Completions { shell }), _) => Ok(Plan::Completions(shell)),
+        (Some(Command::Man { subcommand }), _) => Ok(Plan::Man(subcommand)),
         (None, None) => Err(Failure::Usage("no URL is given; see wsduo --help".into())),
     }
 }

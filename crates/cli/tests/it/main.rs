@@ -11,6 +11,7 @@ mod exit_codes;
 mod files;
 mod files_interrupted;
 mod files_protocol;
+mod manual;
 mod observe;
 mod ping;
 mod proxies;
