@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use self::values::{duration, metrics_address, pin, positive, size};
+use self::values::{duration, metrics_address, pin, positive, size, threads};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -382,8 +382,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) max_connections_per_address: Option<NonZeroUsize>,
 
-    /// Worker threads [default: one for each processor]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    /// Threads to spread connections over [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Serve figures for Prometheus at http://HOST:PORT/metrics; a port alone is one of 127.0.0.1. Whoever can reach it can

@@ -11,6 +11,15 @@ pub(super) fn positive(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "write a whole number from 1".to_owned())
 }
 
+/// More threads than any machine has processors are a slip of the finger.
+const MAX_THREADS: usize = 1024;
+
+/// How many threads.
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = text.parse().ok().filter(|threads: &NonZeroUsize| threads.get() <= MAX_THREADS);
+    threads.ok_or_else(|| format!("write a whole number from 1 to {MAX_THREADS}"))
+}
+
 /// An address to serve figures on; a port alone is one of this machine.
 pub(super) fn metrics_address(text: &str) -> Result<String, String> {
     let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
@@ -67,7 +76,9 @@ mod tests {
         assert_eq!(positive("1"), Ok(NonZeroUsize::MIN));
         for wrong in ["", "0", "-1", "1.5", "many", "99999999999999999999"] {
             assert!(positive(wrong).is_err(), "{wrong}");
+            assert!(threads(wrong).is_err(), "{wrong}");
         }
+        assert!(threads("1024").is_ok() && threads("1025").is_err());
     }
 
     #[test]

@@ -189,7 +189,10 @@ fn values_that_make_no_sense_are_refused_in_a_line_that_says_what_to_write() {
             &["--metrics", ":9100"],
             "error: invalid value ':9100' for '--metrics <[HOST:]PORT>': write PORT or HOST:PORT",
         ),
-        (&["--threads", "0"], "error: invalid value '0' for '--threads <N>': write a whole number from 1"),
+        (
+            &["--threads", "0"],
+            "error: invalid value '0' for '--threads <N>': write a whole number from 1 to 1024",
+        ),
         (
             &["--max-connections-per-address", "few"],
             "error: invalid value 'few' for '--max-connections-per-address <N>': write a whole number from 1",

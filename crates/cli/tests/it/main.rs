@@ -20,3 +20,4 @@ mod serve;
 mod support;
 #[cfg(unix)]
 mod terminal;
+mod threads;
