@@ -62,7 +62,7 @@ fn figure(address: &str, name: &str) -> Option<u64> {
 
 #[test]
 fn messages_that_a_slow_client_misses_are_counted_by_policy() {
-    const MESSAGES: u64 = 400;
+    const MESSAGES: u64 = 150;
     for (flag, policy) in [("drop-oldest", "drop_oldest"), ("latest", "latest_only")] {
         let (server, address) = with_metrics(&["broadcast", "--slow-consumer", flag, "--queue", "4"]);
         let name = format!("wsduo_messages_dropped_total{{policy=\"{policy}\"}}");
