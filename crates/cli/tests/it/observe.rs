@@ -148,3 +148,35 @@ fn verbose_tells_of_clients_on_standard_error_escaped_and_without_secrets() {
     assert!(told.contains("path=/room ") && told.contains(r"\u{1b}[2Jbye\n"), "{told}");
     assert!(!told.contains('\u{1b}') && !told.contains("SECRET"), "{told}");
 }
+
+#[test]
+fn nothing_in_a_request_that_is_refused_reaches_standard_error_unescaped() {
+    const REST: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                        Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    let mut command = command();
+    let arguments = ["serve", "broadcast", "-vv", "--threads", "1", "--allow-host", "localhost"];
+    command.args(arguments).stderr(Stdio::piped());
+    let mut server = Server::spawn(command);
+    let mut stderr = BufReader::new(server.process.0.stderr.take().unwrap());
+    for head in [
+        "GET /\u{1b}[2J HTTP/1.1\r\nHost: localhost\r\n",
+        "GET /\u{202e}\u{9b}2J HTTP/1.1\r\nHost: localhost\r\n",
+        "GET / HTTP/1.1\r\nHost: a\u{1b}[2Jb\r\n",
+        "GET / HTTP/1.1\r\nHost: a\u{9b}2Jb\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://\u{1b}[2J\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://\u{9b}2J\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nSec-WebSocket-Protocol: \u{1b}[2J\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX\u{1b}[2J: y\r\n",
+        "\u{1b}[2J\u{7} / HTTP/1.1\r\nHost: localhost\r\n",
+    ] {
+        let answer = http(server.address(), &format!("{head}{REST}"));
+        assert!(answer.starts_with("HTTP/1.1 4"), "{head:?}: {answer:?}");
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        let line = line.strip_suffix('\n').unwrap();
+        assert!(line.contains(" INFO ") && line.contains("error="), "{head:?}: {line:?}");
+        for text in [line, answer.split("\r\n\r\n").nth(1).unwrap().trim_end()] {
+            assert!(!text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{head:?}: {text:?}");
+        }
+    }
+}
