@@ -6,9 +6,11 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::str::FromStr;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a server may take to end; a profiler writes its file meanwhile.
+/// How long a server may take to start or to end; a profiler may be at work meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `name=command with arguments`: what to call a server, and how to start it.
@@ -67,11 +69,9 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
-        let mut stdout = BufReader::new(child.stdout.take().ok_or("no standard output")?);
-        let mut line = String::new();
-        let address = stdout.read_line(&mut line).map_err(Error::from).and_then(|_| address(&line));
-        match address {
-            Ok(address) => Ok(Self { child, address, _stdout: stdout }),
+        let first = child.stdout.take().ok_or("no standard output".into()).and_then(first_line);
+        match first.and_then(|(line, stdout)| Ok((address(&line)?, stdout))) {
+            Ok((address, stdout)) => Ok(Self { child, address, _stdout: stdout }),
             Err(error) => {
                 // It may well have ended by itself; either way there is nothing left to say.
                 let _ = child.kill();
@@ -102,7 +102,7 @@ impl Server {
             if Instant::now() > deadline {
                 return Err(format!("process {} did not end on SIGTERM", self.pid()).into());
             }
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
         Ok(())
     }
@@ -116,6 +116,22 @@ impl Drop for Server {
             let _ = self.child.wait();
         }
     }
+}
+
+/// The first line of a server, which has a minute for it.
+fn first_line(stdout: ChildStdout) -> Result<(String, BufReader<ChildStdout>), Error> {
+    let (sender, receiver) = mpsc::channel();
+    // It ends with the server at the latest, which whoever gives up kills.
+    thread::spawn(move || {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        let read = stdout.read_line(&mut line);
+        // Nobody listens who has given up.
+        let _ = sender.send(read.map(|_| (line, stdout)));
+    });
+    let read =
+        receiver.recv_timeout(PATIENCE).map_err(|_| format!("it has said nothing for {PATIENCE:?}"))?;
+    Ok(read?)
 }
 
 /// The address in `listening on ws://127.0.0.1:9000/`, or in the URL alone.
