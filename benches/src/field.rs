@@ -131,10 +131,7 @@ impl Field {
         let mut options: Vec<String> = Vec::new();
         match mode {
             Mode::Echo => {}
-            Mode::Sink => match contestant.role {
-                Role::Ours | Role::Again => options.push("--sink".to_owned()),
-                Role::Limit | Role::Peer => return absent("does not count"),
-            },
+            Mode::Sink => options.push("--sink".to_owned()),
             Mode::Lean => {
                 options.extend((is_peer.is_some()).then(|| "--lean".to_owned()));
             }

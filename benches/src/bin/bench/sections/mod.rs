@@ -12,7 +12,8 @@ use wsduo_benches::echo::Load;
 use wsduo_benches::field::Field;
 
 /// The names of all sections in their order.
-pub(crate) const NAMES: [&str; 7] = ["echo", "text", "large", "idle", "deflate", "connections", "sizes"];
+pub(crate) const NAMES: [&str; 8] =
+    ["echo", "text", "receive", "large", "idle", "deflate", "connections", "sizes"];
 
 /// How much time there is.
 #[derive(Clone, Debug)]
@@ -32,6 +33,7 @@ pub(crate) fn section(name: &str, field: &Rc<Field>, pace: &Pace) -> Option<Sect
     Some(match name {
         "echo" => loads::echo(field, pace),
         "text" => loads::text(field, pace),
+        "receive" => loads::receive(field, pace),
         "large" => large::section(field, pace),
         "idle" => idle::section(field, pace),
         "deflate" => deflate::section(field, pace),
