@@ -6,6 +6,7 @@
 //! its figures can mislead.
 #![forbid(unsafe_code)]
 
+pub mod certificate;
 pub mod curve;
 pub mod deflate;
 pub mod end;

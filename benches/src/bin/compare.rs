@@ -145,8 +145,8 @@ fn calibrate(args: &Args, server: &Server, cell: Cell) -> Result<u64, Error> {
     let least = cell.connections as u64 * cell.in_flight;
     let mut messages = least;
     loop {
-        let outcome =
-            Swarm::open(server.address(), cell.connections)?.exchange(&args.plan(cell, messages))?;
+        let outcome = Swarm::open_over(server.is_tls(), server.address(), cell.connections)?
+            .exchange(&args.plan(cell, messages))?;
         // A tenth of the time is enough to tell the rate, and less would be all start-up.
         if outcome.elapsed.as_secs_f64() >= args.seconds / 10.0 {
             return Ok(least.max((per_second(messages, outcome.elapsed) * args.seconds) as u64));
@@ -156,7 +156,7 @@ fn calibrate(args: &Args, server: &Server, cell: Cell) -> Result<u64, Error> {
 }
 
 fn sample(args: &Args, server: &Server, cell: Cell, messages: u64) -> Result<Sample, Error> {
-    let mut swarm = Swarm::open(server.address(), cell.connections)?;
+    let mut swarm = Swarm::open_over(server.is_tls(), server.address(), cell.connections)?;
     swarm.exchange(&args.plan(cell, cell.connections as u64 * cell.in_flight))?;
     let before = Cpu::of(server.pid())?;
     let outcome = swarm.exchange(&args.plan(cell, messages))?;
