@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha1::{Digest as _, Sha1};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -34,22 +34,48 @@ pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 /// # Errors
 /// As [`connect`].
 pub fn connect_offering(address: SocketAddr, offer: Option<&str>) -> io::Result<(TcpStream, Option<String>)> {
-    let offer = offer.map(|offer| format!("{EXTENSIONS}: {offer}\r\n")).unwrap_or_default();
-    let mut stream = TcpStream::connect(address)?;
+    let mut stream = reach(address)?;
+    let accepted = ask(&mut stream, address, offer)?;
+    Ok((stream, accepted))
+}
+
+/// The TCP connection alone, which waits for an answer only as long as a server under a profiler needs.
+///
+/// # Errors
+/// If the server cannot be reached.
+pub fn reach(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let request = format!(
+    Ok(stream)
+}
+
+/// Asks for a WebSocket over `stream`, which may be TLS, and returns the extensions that the server accepted.
+///
+/// # Errors
+/// If the answer is anything but 101 and the right accept key.
+pub fn ask(
+    stream: &mut (impl Read + Write),
+    address: SocketAddr,
+    offer: Option<&str>,
+) -> io::Result<Option<String>> {
+    stream.write_all(request(address, offer).as_bytes())?;
+    let head = read_head(stream)?;
+    check(&head)?;
+    Ok(header(&head, EXTENSIONS).map(str::to_owned))
+}
+
+/// The request, with an offer of extensions if there is one.
+pub fn request(address: SocketAddr, offer: Option<&str>) -> String {
+    let offer = offer.map(|offer| format!("{EXTENSIONS}: {offer}\r\n")).unwrap_or_default();
+    format!(
         "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
-    );
-    stream.write_all(request.as_bytes())?;
-    let head = read_head(&mut stream)?;
-    check(&head)?;
-    Ok((stream, header(&head, EXTENSIONS).map(str::to_owned)))
+    )
 }
 
 /// Reads up to the empty line. A server has nothing to say after it before we speak.
-fn read_head(stream: &mut TcpStream) -> io::Result<String> {
+fn read_head(stream: &mut impl Read) -> io::Result<String> {
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
     while !head.ends_with(b"\r\n\r\n") {
@@ -62,7 +88,11 @@ fn read_head(stream: &mut TcpStream) -> io::Result<String> {
     String::from_utf8(head).map_err(io::Error::other)
 }
 
-fn check(head: &str) -> io::Result<()> {
+/// Looks at the head of a response.
+///
+/// # Errors
+/// If it is anything but 101 and the right accept key.
+pub fn check(head: &str) -> io::Result<()> {
     let accept = header(head, "sec-websocket-accept");
     if head.starts_with("HTTP/1.1 101 ") && accept == Some(accept_key(KEY).as_str()) {
         return Ok(());

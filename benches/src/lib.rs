@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod callgrind;
+pub mod certificate;
 pub mod compressed;
 pub mod curve;
 pub mod deflate;

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// `name=command with arguments`: what to call a server, and how to start it.
 ///
 /// The command is split at spaces and no shell sees it. Its first line on standard output must hold
-/// `ws://HOST:PORT/`, and SIGTERM must end it.
+/// `ws://HOST:PORT/` or `wss://HOST:PORT/`, and SIGTERM must end it.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// What the report calls it.
@@ -43,6 +43,7 @@ impl FromStr for Recipe {
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    is_tls: bool,
     /// Kept open, or a server that prints more than its first line would fail.
     _stdout: BufReader<ChildStdout>,
 }
@@ -70,8 +71,8 @@ impl Server {
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
         let first = child.stdout.take().ok_or("no standard output".into()).and_then(first_line);
-        match first.and_then(|(line, stdout)| Ok((address(&line)?, stdout))) {
-            Ok((address, stdout)) => Ok(Self { child, address, _stdout: stdout }),
+        match first.and_then(|(line, stdout)| Ok((address(&line)?, is_tls(&line), stdout))) {
+            Ok((address, is_tls, stdout)) => Ok(Self { child, address, is_tls, _stdout: stdout }),
             Err(error) => {
                 // It may well have ended by itself; either way there is nothing left to say.
                 let _ = child.kill();
@@ -84,6 +85,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether it listens for TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// Its process.
@@ -134,13 +140,18 @@ fn first_line(stdout: ChildStdout) -> Result<(String, BufReader<ChildStdout>), E
     Ok(read?)
 }
 
-/// The address in `listening on ws://127.0.0.1:9000/`, or in the URL alone.
+/// Whether the URL is one of TLS.
+pub fn is_tls(text: &str) -> bool {
+    text.contains("wss://")
+}
+
+/// The address in `listening on ws://127.0.0.1:9000/`, or in the URL alone; `wss://` does as well.
 ///
 /// # Errors
-/// If there is no `ws://` URL with a port, or its host is unknown.
+/// If there is no such URL with a port, or its host is unknown.
 pub fn address(text: &str) -> Result<SocketAddr, Error> {
     let wrong = || format!("expected a line with ws://HOST:PORT/, got {text:?}");
-    let (_, rest) = text.split_once("ws://").ok_or_else(wrong)?;
+    let (_, rest) = text.split_once("://").ok_or_else(wrong)?;
     let authority = rest.trim().split('/').next().ok_or_else(wrong)?;
     Ok(authority.to_socket_addrs()?.next().ok_or_else(wrong)?)
 }
@@ -153,6 +164,7 @@ mod tests {
     fn the_first_line_tells_the_address() {
         let expected = "127.0.0.1:9000".parse().unwrap();
         assert_eq!(address("listening on ws://127.0.0.1:9000/\n").unwrap(), expected);
+        assert_eq!(address("listening on wss://127.0.0.1:9000/\n").unwrap(), expected);
         assert!(address("error: address in use\n").is_err());
     }
 

@@ -6,18 +6,22 @@
 //! than any sensible keepalive.
 
 mod connection;
+mod handshakes;
 mod latency;
 mod reply;
+mod socket;
 mod wire;
 
-use crate::{Error, handshake, limit};
+use crate::{Error, limit};
 use connection::Connection;
 use latency::Times;
 use mio::{Events, Interest, Poll, Token};
+use socket::Opener;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use wire::Wire;
 
+pub use handshakes::{Handshakes, shake_hands};
 pub use latency::Latency;
 
 /// The read buffer all connections share.
@@ -89,14 +93,21 @@ impl Swarm {
     /// # Errors
     /// If the limit on open files is too low, or a handshake fails.
     pub fn open(address: SocketAddr, count: usize) -> Result<Self, Error> {
+        Self::open_over(false, address, count)
+    }
+
+    /// As [`open`](Self::open), over TLS if `is_tls`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_over(is_tls: bool, address: SocketAddr, count: usize) -> Result<Self, Error> {
         limit::check(count)?;
+        let opener = Opener::new(is_tls)?;
         let poll = Poll::new()?;
         let mut connections = Vec::with_capacity(count);
         for index in 0..count {
-            let stream =
-                handshake::connect(address).map_err(|error| format!("connection {index}: {error}"))?;
-            stream.set_nonblocking(true)?;
-            let mut connection = Connection::new(mio::net::TcpStream::from_std(stream));
+            let socket = opener.open(address).map_err(|error| format!("connection {index}: {error}"))?;
+            let mut connection = Connection::new(socket);
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(connection.stream_mut(), Token(index), interest)?;
             connections.push(connection);

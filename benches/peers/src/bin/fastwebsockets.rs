@@ -4,30 +4,44 @@
 #![forbid(unsafe_code)]
 
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
+use peers::service::Service;
 use peers::transfer::{self, End};
-use peers::{MAX_MESSAGE, run, shake};
+use peers::{MAX_MESSAGE, Server, Transport, run, shake};
 use tokio::net::TcpStream;
 
 fn main() -> std::io::Result<()> {
     if let Some(end) = transfer::asked()? {
         return transfer::run(&end, |stream| tokio::task::unconstrained(stream_messages(stream, &end)));
     }
-    run(|stream| async {
-        // An error is the end of the connection, which is all there is to do about it.
-        let _ = tokio::task::unconstrained(serve(stream)).await;
-    })
+    run(Echo)
 }
 
-async fn serve(stream: TcpStream) -> Result<(), WebSocketError> {
+#[derive(Clone)]
+struct Echo;
+
+impl Server for Echo {
+    async fn serve(self, stream: impl Transport) {
+        // An error is the end of the connection, which is all there is to do about it.
+        let _ = tokio::task::unconstrained(serve(stream)).await;
+    }
+}
+
+async fn serve(stream: impl Transport) -> Result<(), WebSocketError> {
     let mut socket = WebSocket::after_handshake(shake(stream).await?, Role::Server);
     socket.set_max_message_size(MAX_MESSAGE);
     let mut socket = FragmentCollector::new(socket);
+    let mut service = Service::from_arguments();
     loop {
         let frame = socket.read_frame().await?;
-        match frame.opcode {
+        let is_text = match frame.opcode {
             OpCode::Close => return Ok(()),
-            OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
-            _ => {}
+            OpCode::Text => true,
+            OpCode::Binary => false,
+            _ => continue,
+        };
+        let text = |count: String| Frame::text(Payload::Owned(count.into_bytes()));
+        if let Some(reply) = service.reply(frame, is_text, text) {
+            socket.write_frame(reply).await?;
         }
     }
 }
@@ -40,9 +54,7 @@ async fn stream_messages(stream: TcpStream, end: &End) -> Result<u64, WebSocketE
     if end.sends {
         let bytes = vec![7; end.chunk];
         for len in end.writes() {
-            socket
-                .write_frame(Frame::binary(Payload::Borrowed(&bytes[..len])))
-                .await?;
+            socket.write_frame(Frame::binary(Payload::Borrowed(&bytes[..len]))).await?;
             total += len as u64;
         }
         socket.write_frame(Frame::close(1000, b"")).await?;

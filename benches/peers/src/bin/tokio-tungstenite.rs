@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use peers::service::Service;
 use peers::transfer::{self, End};
-use peers::{MAX_MESSAGE, echo, lean, run};
+use peers::{MAX_MESSAGE, Server, Transport, echo, lean, run};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
@@ -19,16 +20,27 @@ fn main() -> std::io::Result<()> {
     if let Some(end) = transfer::asked()? {
         return transfer::run(&end, |stream| stream_messages(stream, &end, config));
     }
-    run(move |stream| async move {
-        if let Ok(socket) = accept_async_with_config(stream, Some(config)).await {
+    run(Echo { config })
+}
+
+#[derive(Clone)]
+struct Echo {
+    config: WebSocketConfig,
+}
+
+impl Server for Echo {
+    async fn serve(self, stream: impl Transport) {
+        let mut service = Service::from_arguments();
+        if let Ok(socket) = accept_async_with_config(stream, Some(self.config)).await {
             echo(socket, |message| {
-                message
-                    .ok()
-                    .filter(|message| message.is_text() || message.is_binary())
+                let message = message.ok()?;
+                let is_text = message.is_text();
+                let is_data = is_text || message.is_binary();
+                is_data.then(|| service.reply(message, is_text, Message::text)).flatten()
             })
             .await;
         }
-    })
+    }
 }
 
 /// Fed without flushing, so that what fits the buffer leaves together.

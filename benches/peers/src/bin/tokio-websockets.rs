@@ -5,29 +5,33 @@
 #![forbid(unsafe_code)]
 
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
-use peers::{MAX_MESSAGE, run};
-use tokio::net::TcpStream;
-use tokio_websockets::{Config, Error, Limits, ServerBuilder};
+use peers::service::Service;
+use peers::{MAX_MESSAGE, Server, Transport, run};
+use tokio_websockets::{Config, Error, Limits, Message, ServerBuilder};
 
 /// Messages gathered at most, two slices for `writev` each.
 const BATCH: usize = 32;
 
 fn main() -> std::io::Result<()> {
-    run(|stream| async {
-        // An error is the end of the connection, which is all there is to do about it.
-        let _ = serve(stream).await;
-    })
+    run(Echo)
 }
 
-async fn serve(stream: TcpStream) -> Result<(), Error> {
+#[derive(Clone)]
+struct Echo;
+
+impl Server for Echo {
+    async fn serve(self, stream: impl Transport) {
+        // An error is the end of the connection, which is all there is to do about it.
+        let _ = serve(stream).await;
+    }
+}
+
+async fn serve(stream: impl Transport) -> Result<(), Error> {
     let builder = ServerBuilder::new()
-        .config(
-            Config::default()
-                .frame_size(MAX_MESSAGE)
-                .flush_threshold(64 * 1024),
-        )
+        .config(Config::default().frame_size(MAX_MESSAGE).flush_threshold(64 * 1024))
         .limits(Limits::default().max_payload_len(Some(MAX_MESSAGE)));
     let (_, mut socket) = builder.accept(stream).await?;
+    let mut service = Service::from_arguments();
     while let Some(first) = socket.next().await {
         let mut batch = vec![first?];
         while batch.len() < BATCH
@@ -35,11 +39,13 @@ async fn serve(stream: TcpStream) -> Result<(), Error> {
         {
             batch.push(message?);
         }
-        for message in batch
-            .into_iter()
-            .filter(|message| message.is_text() || message.is_binary())
-        {
-            socket.feed(message).await?;
+        for message in batch {
+            let is_text = message.is_text();
+            if (is_text || message.is_binary())
+                && let Some(reply) = service.reply(message, is_text, Message::text)
+            {
+                socket.feed(reply).await?;
+            }
         }
         socket.flush().await?;
     }

@@ -3,14 +3,14 @@
 #![forbid(unsafe_code)]
 
 use peers::deflate::Deflate;
-use peers::{MAX_MESSAGE, echo, lean, run, shake_with};
+use peers::service::Service;
+use peers::{MAX_MESSAGE, Server, Transport, echo, lean, run, shake_with};
 use yawc::{CompressionLevel, DeflateOptions, DeflatePool, Frame, OpCode, Options, Role, WebSocket};
 
 /// Compressors and inflaters that its pool keeps.
 const POOLED: usize = 16;
 
 fn main() -> std::io::Result<()> {
-    let lean = lean();
     let deflate = Deflate::from_arguments();
     let compression = deflate.map(|deflate| DeflateOptions {
         level: CompressionLevel::new(deflate.level.into()),
@@ -21,23 +21,33 @@ fn main() -> std::io::Result<()> {
     });
     let options =
         Options { compression, ..Options::default().with_limits(MAX_MESSAGE, 2 * MAX_MESSAGE).with_utf8() };
-    run(move |stream| {
-        let options = options.clone();
-        async move {
-            let options = if lean {
-                options.with_read_buffer_capacity(1024).with_write_buffer_capacity(1024)
-            } else {
-                options.with_read_buffer_capacity(128 * 1024).with_backpressure_boundary(64 * 1024)
-            };
-            let Ok((stream, agreement)) = shake_with(stream, deflate).await else { return };
-            if let Ok(socket) =
-                WebSocket::from_stream_with_extensions(stream, Role::Server, agreement, options)
-            {
-                echo(socket, |frame: Frame| {
-                    matches!(frame.opcode(), OpCode::Text | OpCode::Binary).then_some(frame)
-                })
-                .await;
-            }
+    let options = if lean() {
+        options.with_read_buffer_capacity(1024).with_write_buffer_capacity(1024)
+    } else {
+        options.with_read_buffer_capacity(128 * 1024).with_backpressure_boundary(64 * 1024)
+    };
+    run(Echo { deflate, options })
+}
+
+#[derive(Clone)]
+struct Echo {
+    deflate: Option<Deflate>,
+    options: Options,
+}
+
+impl Server for Echo {
+    async fn serve(self, stream: impl Transport) {
+        let Ok((stream, agreement)) = shake_with(stream, self.deflate).await else { return };
+        let mut service = Service::from_arguments();
+        if let Ok(socket) =
+            WebSocket::from_stream_with_extensions(stream, Role::Server, agreement, self.options)
+        {
+            echo(socket, |frame: Frame| {
+                let is_text = frame.opcode() == OpCode::Text;
+                let is_data = is_text || frame.opcode() == OpCode::Binary;
+                is_data.then(|| service.reply(frame, is_text, Frame::text)).flatten()
+            })
+            .await;
         }
-    })
+    }
 }

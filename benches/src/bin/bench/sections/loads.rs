@@ -50,6 +50,19 @@ pub(super) fn text(field: &Rc<Field>, pace: &Pace) -> Section {
     section(field, pace, heading, &loads, Mode::Echo, Kind::Text, Service::Echo)
 }
 
+/// Binary messages over TLS.
+pub(super) fn tls(field: &Rc<Field>, pace: &Pace) -> Section {
+    let about = "Binary messages, echoed over TLS 1.3 by rustls in every server.";
+    let sizes = if pace.quick { &SIZES[1..4] } else { &SIZES };
+    let in_flight = if pace.quick { &IN_FLIGHT[1..] } else { &IN_FLIGHT };
+    let loads: Vec<_> = in_flight
+        .iter()
+        .flat_map(|&in_flight| sizes.iter().map(move |&size| Load::bounded(size, 10, in_flight)))
+        .collect();
+    let heading = Heading::new("tls", "Echo over TLS", about.to_owned()).figures(&FIGURES);
+    section(field, pace, heading, &loads, Mode::Tls, Kind::Binary, Service::Echo)
+}
+
 /// Messages that are counted and not answered.
 pub(super) fn receive(field: &Rc<Field>, pace: &Pace) -> Section {
     let about = "Binary messages that the server counts and does not answer, as fast as the connections take them. At the end each \
