@@ -38,7 +38,7 @@ impl Work<'_> {
     pub fn sample(&self, server: &Server) -> Result<Sample, Error> {
         let offer = if self.keep { KEEPING } else { FORGETTING };
         let mut open = (0..self.connections)
-            .map(|_| Connection::open(server.target().address, self.texts, offer))
+            .map(|_| Connection::open(server.address(), self.texts, offer))
             .collect::<Result<Vec<_>, _>>()?;
         exchange(&mut open, CYCLE, self.in_flight)?;
         let each = (self.bytes / self.texts.size().max(1) / self.connections.max(1)).max(CYCLE);

@@ -147,8 +147,7 @@ impl<'a> Connection<'a> {
     /// # Errors
     /// If the handshake fails or the server does not agree to compress.
     pub fn open(address: SocketAddr, texts: &'a Texts, offer: &str) -> Result<Self, Error> {
-        let mut stream = handshake::dial(address)?;
-        let accepted = handshake::request(&mut stream, address, Some(offer))?;
+        let (stream, accepted) = handshake::connect_offering(address, Some(offer))?;
         if !accepted.is_some_and(|value| value.starts_with("permessage-deflate")) {
             return Err("the server does not agree to compress".into());
         }

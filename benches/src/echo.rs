@@ -107,7 +107,7 @@ impl Work {
     pub fn calibrate(&self, server: &Server) -> Result<u64, Error> {
         let least = self.load.window();
         let mut messages = least;
-        let mut swarm = Swarm::open(server.target(), self.load.connections)?;
+        let mut swarm = Swarm::open_over(server.is_tls(), server.address(), self.load.connections)?;
         loop {
             let outcome = swarm.exchange(&self.plan(messages))?;
             // A tenth of the time is enough to tell the rate, and less would be all start-up.
@@ -123,7 +123,7 @@ impl Work {
     /// # Errors
     /// If the server fails.
     pub fn sample(&self, server: &Server, messages: u64) -> Result<Sample, Error> {
-        let mut swarm = Swarm::open(server.target(), self.load.connections)?;
+        let mut swarm = Swarm::open_over(server.is_tls(), server.address(), self.load.connections)?;
         swarm.exchange(&self.plan(self.load.window()))?;
         let before = Cpu::of(server.pid())?;
         let outcome = swarm.exchange(&self.plan(messages))?;

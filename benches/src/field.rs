@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The peers in the order of the report, and what each can do beside plain echoes. The packages are those of `benches/peers`.
-const PEERS: [Peer; 6] = [
+const PEERS: [Peer; 7] = [
     Peer { name: "tokio-tungstenite", compresses: false },
     Peer { name: "fastwebsockets", compresses: false },
     Peer { name: "tokio-websockets", compresses: false },
     Peer { name: "yawc", compresses: true },
     Peer { name: "sockudo-ws", compresses: true },
     Peer { name: "wtx", compresses: true },
+    Peer { name: "web-socket", compresses: false },
 ];
 
 struct Peer {
@@ -70,6 +71,8 @@ pub enum Mode {
     },
     /// Count what comes, and answer a text message with the count.
     Sink,
+    /// Send back what comes, over TLS.
+    Tls,
 }
 
 /// Everybody who takes part, and where their programs are.
@@ -131,10 +134,8 @@ impl Field {
         let mut options: Vec<String> = Vec::new();
         match mode {
             Mode::Echo => {}
-            Mode::Sink => match contestant.role {
-                Role::Ours | Role::Again => options.push("--sink".to_owned()),
-                Role::Limit | Role::Peer => return absent("does not count"),
-            },
+            Mode::Sink => options.push("--sink".to_owned()),
+            Mode::Tls => options.push("--tls".to_owned()),
             Mode::Lean => {
                 options.extend((is_peer.is_some()).then(|| "--lean".to_owned()));
             }

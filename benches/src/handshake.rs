@@ -20,36 +20,58 @@ pub fn accept_key(key: &str) -> String {
     STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 
-/// A connection on which nothing was said yet.
+/// Connects to `address` and returns the stream right after the response.
+///
+/// # Errors
+/// If the server cannot be reached, or answers with anything but 101 and the right accept key.
+pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    connect_offering(address, None).map(|(stream, _)| stream)
+}
+
+/// Connects to `address` with an offer of extensions, and returns the stream right after the response, and which of them
+/// the server accepted.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_offering(address: SocketAddr, offer: Option<&str>) -> io::Result<(TcpStream, Option<String>)> {
+    let mut stream = reach(address)?;
+    let accepted = ask(&mut stream, address, offer)?;
+    Ok((stream, accepted))
+}
+
+/// The TCP connection alone, which waits for an answer only as long as a server under a profiler needs.
 ///
 /// # Errors
 /// If the server cannot be reached.
-pub fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+pub fn reach(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     Ok(stream)
 }
 
-/// Opens a WebSocket with an offer of extensions: which of them the server accepted.
+/// Asks for a WebSocket over `stream`, which may be TLS, and returns the extensions that the server accepted.
 ///
 /// # Errors
-/// If the server answers with anything but 101 and the right accept key.
-pub fn request<S: Read + Write>(
-    stream: &mut S,
+/// If the answer is anything but 101 and the right accept key.
+pub fn ask(
+    stream: &mut (impl Read + Write),
     address: SocketAddr,
     offer: Option<&str>,
 ) -> io::Result<Option<String>> {
-    let offer = offer.map(|offer| format!("{EXTENSIONS}: {offer}\r\n")).unwrap_or_default();
-    let request = format!(
-        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
-    );
-    stream.write_all(request.as_bytes())?;
-    stream.flush()?;
+    stream.write_all(request(address, offer).as_bytes())?;
     let head = read_head(stream)?;
     check(&head)?;
     Ok(header(&head, EXTENSIONS).map(str::to_owned))
+}
+
+/// The request, with an offer of extensions if there is one.
+pub fn request(address: SocketAddr, offer: Option<&str>) -> String {
+    let offer = offer.map(|offer| format!("{EXTENSIONS}: {offer}\r\n")).unwrap_or_default();
+    format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
+    )
 }
 
 /// Reads up to the empty line. A server has nothing to say after it before we speak.
@@ -66,7 +88,11 @@ fn read_head(stream: &mut impl Read) -> io::Result<String> {
     String::from_utf8(head).map_err(io::Error::other)
 }
 
-fn check(head: &str) -> io::Result<()> {
+/// Looks at the head of a response.
+///
+/// # Errors
+/// If it is anything but 101 and the right accept key.
+pub fn check(head: &str) -> io::Result<()> {
     let accept = header(head, "sec-websocket-accept");
     if head.starts_with("HTTP/1.1 101 ") && accept == Some(accept_key(KEY).as_str()) {
         return Ok(());

@@ -40,7 +40,7 @@ pub struct Resident {
 }
 
 impl Crowd {
-    /// Measures a server that nobody has connected to before.
+    /// Measures a server that nobody has connected to before, from when a first connection has come and gone.
     ///
     /// # Errors
     /// If it fails.
@@ -63,7 +63,7 @@ impl Crowd {
 
     /// What is resident once all connections are open, and after they were used.
     fn plain(&self, server: &Server) -> Result<(u64, u64), Error> {
-        let mut swarm = Swarm::open(server.target(), self.connections as usize)?;
+        let mut swarm = Swarm::open(server.address(), self.connections as usize)?;
         let opened = resident(server)?;
         swarm.exchange(&Plan {
             kind: Kind::Binary,
@@ -79,7 +79,7 @@ impl Crowd {
     fn compressed(&self, server: &Server) -> Result<(u64, u64), Error> {
         let texts = Texts::new(self.size)?;
         let mut connections = (0..self.connections)
-            .map(|_| Connection::open(server.target().address, &texts, KEEPING))
+            .map(|_| Connection::open(server.address(), &texts, KEEPING))
             .collect::<Result<Vec<_>, _>>()?;
         let opened = resident(server)?;
         deflate::exchange(&mut connections, self.messages, 1)?;

@@ -6,8 +6,8 @@
 //! its figures can mislead.
 #![forbid(unsafe_code)]
 
-pub mod acceptor;
 pub mod callgrind;
+pub mod certificate;
 pub mod client;
 pub mod compressed;
 pub mod curve;

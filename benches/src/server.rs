@@ -6,15 +6,17 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::str::FromStr;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a server may take to end; a profiler writes its file meanwhile.
+/// How long a server may take to start or to end; a profiler may be at work meanwhile.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `name=command with arguments`: what to call a server, and how to start it.
 ///
 /// The command is split at spaces and no shell sees it. Its first line on standard output must hold
-/// `ws://HOST:PORT/`, and SIGTERM must end it.
+/// `ws://HOST:PORT/` or `wss://HOST:PORT/`, and SIGTERM must end it.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// What the report calls it.
@@ -36,20 +38,12 @@ impl FromStr for Recipe {
     }
 }
 
-/// Where a server listens, and whether it speaks TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// Where.
-    pub address: SocketAddr,
-    /// Whether its URL is a `wss` one.
-    pub tls: bool,
-}
-
 /// A running server. It is killed if it is dropped without [`stop`](Self::stop).
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    target: Target,
+    address: SocketAddr,
+    is_tls: bool,
     /// Kept open, or a server that prints more than its first line would fail.
     _stdout: BufReader<ChildStdout>,
 }
@@ -76,11 +70,9 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
-        let mut stdout = BufReader::new(child.stdout.take().ok_or("no standard output")?);
-        let mut line = String::new();
-        let target = stdout.read_line(&mut line).map_err(Error::from).and_then(|_| target(&line));
-        match target {
-            Ok(target) => Ok(Self { child, target, _stdout: stdout }),
+        let first = child.stdout.take().ok_or("no standard output".into()).and_then(first_line);
+        match first.and_then(|(line, stdout)| Ok((address(&line)?, is_tls(&line), stdout))) {
+            Ok((address, is_tls, stdout)) => Ok(Self { child, address, is_tls, _stdout: stdout }),
             Err(error) => {
                 // It may well have ended by itself; either way there is nothing left to say.
                 let _ = child.kill();
@@ -91,8 +83,13 @@ impl Server {
     }
 
     /// Where it listens.
-    pub fn target(&self) -> Target {
-        self.target
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it listens for TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
     }
 
     /// Its process.
@@ -111,7 +108,7 @@ impl Server {
             if Instant::now() > deadline {
                 return Err(format!("process {} did not end on SIGTERM", self.pid()).into());
             }
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
         Ok(())
     }
@@ -127,20 +124,36 @@ impl Drop for Server {
     }
 }
 
-/// What `listening on ws://127.0.0.1:9000/` says, or the URL alone.
+/// The first line of a server, which has a minute for it.
+fn first_line(stdout: ChildStdout) -> Result<(String, BufReader<ChildStdout>), Error> {
+    let (sender, receiver) = mpsc::channel();
+    // It ends with the server at the latest, which whoever gives up kills.
+    thread::spawn(move || {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        let read = stdout.read_line(&mut line);
+        // Nobody listens who has given up.
+        let _ = sender.send(read.map(|_| (line, stdout)));
+    });
+    let read =
+        receiver.recv_timeout(PATIENCE).map_err(|_| format!("it has said nothing for {PATIENCE:?}"))?;
+    Ok(read?)
+}
+
+/// Whether the URL is one of TLS.
+pub fn is_tls(text: &str) -> bool {
+    text.contains("wss://")
+}
+
+/// The address in `listening on ws://127.0.0.1:9000/`, or in the URL alone; `wss://` does as well.
 ///
 /// # Errors
-/// If there is no `ws://` or `wss://` URL with a port, or its host is unknown.
-pub fn target(text: &str) -> Result<Target, Error> {
-    let wrong = || format!("expected a line with ws://HOST:PORT/ or wss://HOST:PORT/, got {text:?}");
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-    let tls = scheme.ends_with("wss");
-    if !tls && !scheme.ends_with("ws") {
-        return Err(wrong().into());
-    }
+/// If there is no such URL with a port, or its host is unknown.
+pub fn address(text: &str) -> Result<SocketAddr, Error> {
+    let wrong = || format!("expected a line with ws://HOST:PORT/, got {text:?}");
+    let (_, rest) = text.split_once("://").ok_or_else(wrong)?;
     let authority = rest.trim().split('/').next().ok_or_else(wrong)?;
-    let address = authority.to_socket_addrs()?.next().ok_or_else(wrong)?;
-    Ok(Target { address, tls })
+    Ok(authority.to_socket_addrs()?.next().ok_or_else(wrong)?)
 }
 
 #[cfg(test)]
@@ -148,14 +161,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_tells_where_and_how() {
-        let address = "127.0.0.1:9000".parse().unwrap();
-        for (scheme, tls) in [("ws", false), ("wss", true)] {
-            let line = format!("listening on {scheme}://127.0.0.1:9000/\n");
-            assert_eq!(target(&line).unwrap(), Target { address, tls });
-        }
-        assert!(target("error: address in use\n").is_err());
-        assert!(target("http://127.0.0.1:9000/").is_err());
+    fn the_first_line_tells_the_address() {
+        let expected = "127.0.0.1:9000".parse().unwrap();
+        assert_eq!(address("listening on ws://127.0.0.1:9000/\n").unwrap(), expected);
+        assert_eq!(address("listening on wss://127.0.0.1:9000/\n").unwrap(), expected);
+        assert!(address("error: address in use\n").is_err());
     }
 
     #[test]

@@ -29,8 +29,9 @@ fn whoever_fails_is_in_the_report_with_the_reason() {
         for (name, why) in
             [("mute", "expected a line with ws://"), ("none", "/no/such/program: No such file")]
         {
-            let line = report.lines().find(|line| line.starts_with(&format!("- {name} (echo, {cell}): ")));
-            assert!(line.is_some_and(|line| line.contains(why)), "{name} {cell}\n{report}");
+            let line = report.lines().find(|line| line.starts_with(&format!("- {name}: ")));
+            let is_told = |line: &str| line.contains(why) && line.contains(&format!("echo: {cell}"));
+            assert!(line.is_some_and(is_told), "{name} {cell}\n{report}");
         }
         // Its library may not be built here, and the example of ours may not be either; then they have failed.
         for name in ["wsduo", "wsduo again", "bare tokio", "wtx", "good"] {

@@ -4,8 +4,10 @@
 //! the other end to close.
 
 use crate::handshake;
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use std::io;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Bytes;
 
 /// How many messages go between two flushes.
 pub const BATCH: u64 = 32;
@@ -62,12 +64,45 @@ pub fn asked() -> io::Result<Option<Task>> {
 /// If it cannot be opened.
 pub fn run<F: Future<Output = ()>>(task: Task, work: impl FnOnce(TcpStream, Task) -> F) -> io::Result<()> {
     let address = task.authority.parse().map_err(io::Error::other)?;
-    let mut stream = handshake::dial(address)?;
-    handshake::request(&mut stream, address, None)?;
+    let stream = handshake::connect(address)?;
     stream.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         work(TcpStream::from_std(stream)?, task).await;
         Ok(())
     })
+}
+
+/// The work of a library whose socket is a stream and a sink, in its words: what counts as a message, how one is made of bytes,
+/// and of text.
+pub async fn work<S, Item, Message>(
+    mut socket: S,
+    task: Task,
+    is_data: impl Fn(Item) -> bool,
+    binary: impl Fn(&Bytes) -> Message,
+    text: impl Fn(String) -> Message,
+) where
+    S: Stream<Item = Item> + Sink<Message> + Unpin,
+{
+    if task.sends {
+        let payload = Bytes::from(task.payload());
+        for index in 1..=task.messages {
+            if socket.feed(binary(&payload)).await.is_err()
+                || (index % BATCH == 0 && socket.flush().await.is_err())
+            {
+                return;
+            }
+        }
+        let _ = socket.flush().await;
+    } else {
+        let mut left = task.messages;
+        while left > 0
+            && let Some(item) = socket.next().await
+        {
+            left -= u64::from(is_data(item));
+        }
+        let _ = socket.send(text(DONE.to_owned())).await;
+    }
+    // Until the other end has seen all, and closes.
+    while socket.next().await.is_some_and(&is_data) {}
 }

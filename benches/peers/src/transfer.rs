@@ -50,9 +50,7 @@ async fn connect(end: &End) -> io::Result<TcpStream> {
         stream.set_nodelay(true)?;
         return crate::shake(stream).await;
     };
-    let address = authority.parse().map_err(io::Error::other)?;
-    let mut stream = handshake::dial(address)?;
-    handshake::request(&mut stream, address, None)?;
+    let stream = handshake::connect(authority.parse().map_err(io::Error::other)?)?;
     stream.set_nonblocking(true)?;
     TcpStream::from_std(stream)
 }

@@ -47,7 +47,7 @@ struct Args {
 impl Args {
     fn slope(&self, runs: &Runs, recipe: &Recipe) -> Result<f64, Error> {
         runs.slope(recipe, |server, messages| {
-            Swarm::open(server.target(), self.connections)?.exchange(&Plan {
+            Swarm::open(server.address(), self.connections)?.exchange(&Plan {
                 kind: if self.text { Kind::Text } else { Kind::Binary },
                 size: self.size,
                 in_flight: self.in_flight,

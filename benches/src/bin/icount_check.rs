@@ -224,11 +224,11 @@ impl Work {
         match self {
             Self::Messages(size, in_flight, service) => {
                 let plan = Plan { kind: Kind::Binary, size, in_flight, messages, service };
-                Swarm::open(server.target(), 1)?.exchange(&plan)?;
+                Swarm::open(server.address(), 1)?.exchange(&plan)?;
             }
             Self::Compressed(size) => {
                 let texts = Texts::new(size)?;
-                let mut connections = [Connection::open(server.target().address, &texts, FORGETTING)?];
+                let mut connections = [Connection::open(server.address(), &texts, FORGETTING)?];
                 exchange(&mut connections, usize::try_from(messages)?, 8)?;
             }
         }

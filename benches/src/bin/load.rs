@@ -2,17 +2,17 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 use wsduo_benches::figures::{nanoseconds_each, per_second};
-use wsduo_benches::load::{Kind, Latency, Outcome, Plan, Service, Swarm};
-use wsduo_benches::server::Target;
+use wsduo_benches::load::{Kind, Latency, Outcome, Plan, Service, Swarm, shake_hands};
 use wsduo_benches::usage::{Cpu, Memory};
 use wsduo_benches::{Error, server};
 
 /// Sends messages to an echo server over raw frames, checks each reply, and prints rates and costs.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The server: ws://HOST:PORT/
+    /// The server: ws://HOST:PORT/, or wss:// for TLS
     url: String,
     /// Connections to open
     #[arg(long, default_value_t = 1)]
@@ -41,6 +41,9 @@ struct Args {
     /// Open this many connections, send nothing, and hold them until standard input ends
     #[arg(long, value_name = "N", conflicts_with_all = ["connections", "messages", "receive_only"])]
     idle: Option<usize>,
+    /// Shake hands this many times, as many at a time as there are connections, and send nothing
+    #[arg(long, value_name = "N", conflicts_with_all = ["idle", "messages", "receive_only"])]
+    handshakes: Option<u64>,
     /// Process of the server, to print its CPU time and memory
     #[arg(long, value_name = "P")]
     pid: Option<u32>,
@@ -60,11 +63,14 @@ impl Args {
 
 fn main() -> Result<(), Error> {
     let args = Args::parse();
-    let target = server::target(&args.url)?;
+    let address = server::address(&args.url)?;
     if let Some(count) = args.idle {
-        return hold(&args, target, count);
+        return hold(&args, address, count);
     }
-    let mut swarm = Swarm::open(target, args.connections)?;
+    if let Some(count) = args.handshakes {
+        return shake(&args, address, count);
+    }
+    let mut swarm = Swarm::open_over(server::is_tls(&args.url), address, args.connections)?;
     if args.warm_up > 0 {
         swarm.exchange(&args.plan(args.warm_up))?;
     }
@@ -79,10 +85,10 @@ fn main() -> Result<(), Error> {
 }
 
 /// Opens connections, tells what that cost, and keeps them.
-fn hold(args: &Args, target: Target, count: usize) -> Result<(), Error> {
+fn hold(args: &Args, address: SocketAddr, count: usize) -> Result<(), Error> {
     let before = args.pid.map(Cpu::of).transpose()?;
     let start = Instant::now();
-    let swarm = Swarm::open(target, count)?;
+    let swarm = Swarm::open_over(server::is_tls(&args.url), address, count)?;
     println!(
         "{count} connections, {:.0} handshakes/s one after the other",
         per_second(count as u64, start.elapsed())
@@ -93,6 +99,24 @@ fn hold(args: &Args, target: Target, count: usize) -> Result<(), Error> {
     }
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     drop(swarm);
+    Ok(())
+}
+
+/// Shakes hands, again and again.
+fn shake(args: &Args, address: SocketAddr, count: u64) -> Result<(), Error> {
+    let before = args.pid.map(Cpu::of).transpose()?;
+    let done = shake_hands(server::is_tls(&args.url), address, count, args.connections)?;
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    println!(
+        "{count} handshakes, {:.0}/s, p50 {:.0} µs, p99 {:.0} µs",
+        per_second(count, done.elapsed),
+        micros(done.p50),
+        micros(done.p99)
+    );
+    if let (Some(pid), Some(before)) = (args.pid, before) {
+        print_cpu(Cpu::of(pid)? - before, count, "handshake");
+        print_memory(pid)?;
+    }
     Ok(())
 }
 

@@ -3,17 +3,17 @@
 use super::Service;
 use super::latency::{Flights, Times};
 use super::reply::Reply;
-use super::stream::Stream;
+use super::socket::Socket;
 use super::wire::Wire;
 use crate::Error;
 use mio::event::Event;
 use mio::net::TcpStream;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind};
 use std::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: Stream,
+    socket: Socket,
     reply: Reply,
     flights: Flights,
     /// Messages of the plan not yet sent in full, the current one included.
@@ -29,9 +29,9 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(super) fn new(socket: Socket) -> Self {
         Self {
-            stream,
+            socket,
             reply: Reply::default(),
             flights: Flights::default(),
             to_send: 0,
@@ -42,8 +42,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn tcp(&mut self) -> &mut TcpStream {
-        self.stream.tcp()
+    pub(super) fn stream_mut(&mut self) -> &mut TcpStream {
+        self.socket.stream_mut()
     }
 
     /// Gives it `messages` to send, once all earlier ones are confirmed.
@@ -69,27 +69,21 @@ impl Connection {
             self.read(wire, scratch, times)?;
         }
         if event.is_writable() && !self.is_done() {
-            match self.stream.flush() {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                flushed => {
-                    flushed?;
-                    self.write(wire)?;
-                }
-            }
+            self.write(wire)?;
         }
         Ok(())
     }
 
     fn read(&mut self, wire: &Wire, scratch: &mut [u8], times: &mut Times) -> Result<(), Error> {
         loop {
-            let count = match self.stream.read(scratch) {
+            let count = match self.socket.read(scratch) {
                 Ok(0) => return Err("the server closed a connection".into()),
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
             self.confirm(&scratch[..count], wire, times)?;
-            if count < scratch.len() && self.stream.short_read_is_last() {
+            if self.socket.is_emptied_by(count, scratch.len()) {
                 return Ok(());
             }
         }
@@ -126,11 +120,14 @@ impl Connection {
         loop {
             let bytes = self.owed(wire);
             if bytes.is_empty() {
-                return Ok(());
+                return match self.socket.flush() {
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+                    _ => Ok(()),
+                };
             }
             let asking = self.to_send == 0;
             let now = Instant::now();
-            match self.stream.write(bytes) {
+            match self.socket.write(bytes) {
                 Ok(count) if asking => self.asked += count,
                 Ok(count) => {
                     let end = self.sent + count;

@@ -6,20 +6,22 @@
 //! than any sensible keepalive.
 
 mod connection;
+mod handshakes;
 mod latency;
 mod reply;
-mod stream;
+mod socket;
 mod wire;
 
-use crate::server::Target;
 use crate::{Error, limit};
 use connection::Connection;
 use latency::Times;
 use mio::{Events, Interest, Poll, Token};
+use socket::Opener;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use stream::Stream;
 use wire::Wire;
 
+pub use handshakes::{Handshakes, shake_hands};
 pub use latency::Latency;
 
 /// The read buffer all connections share.
@@ -46,7 +48,7 @@ pub enum Service {
 }
 
 /// The work of one [`Swarm::exchange`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Text or binary.
     pub kind: Kind,
@@ -81,6 +83,8 @@ pub struct Swarm {
     events: Events,
     connections: Vec<Connection>,
     scratch: Vec<u8>,
+    /// Of the last exchange: large messages take longer to prepare than to send.
+    wire: Option<Wire>,
 }
 
 impl Swarm {
@@ -88,18 +92,28 @@ impl Swarm {
     ///
     /// # Errors
     /// If the limit on open files is too low, or a handshake fails.
-    pub fn open(target: Target, count: usize) -> Result<Self, Error> {
+    pub fn open(address: SocketAddr, count: usize) -> Result<Self, Error> {
+        Self::open_over(false, address, count)
+    }
+
+    /// As [`open`](Self::open), over TLS if `is_tls`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_over(is_tls: bool, address: SocketAddr, count: usize) -> Result<Self, Error> {
         limit::check(count)?;
+        let opener = Opener::new(is_tls)?;
         let poll = Poll::new()?;
         let mut connections = Vec::with_capacity(count);
         for index in 0..count {
-            let stream = Stream::open(target).map_err(|error| format!("connection {index}: {error}"))?;
-            let mut connection = Connection::new(stream);
+            let socket = opener.open(address).map_err(|error| format!("connection {index}: {error}"))?;
+            let mut connection = Connection::new(socket);
             let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(connection.tcp(), Token(index), interest)?;
+            poll.registry().register(connection.stream_mut(), Token(index), interest)?;
             connections.push(connection);
         }
-        Ok(Self { poll, events: Events::with_capacity(1024), connections, scratch: vec![0; SCRATCH] })
+        let events = Events::with_capacity(1024);
+        Ok(Self { poll, events, connections, scratch: vec![0; SCRATCH], wire: None })
     }
 
     /// Carries out `plan`. May be called again and again.
@@ -107,7 +121,7 @@ impl Swarm {
     /// # Errors
     /// If a reply is wrong, a connection ends, or nothing happens for a minute.
     pub fn exchange(&mut self, plan: &Plan) -> Result<Outcome, Error> {
-        let wire = Wire::new(plan);
+        let wire = self.wire.take().filter(|wire| wire.is_of(plan)).unwrap_or_else(|| Wire::new(plan));
         let mut times = Times::new()?;
         let count = self.connections.len() as u64;
         let mut busy = 0;
@@ -131,10 +145,12 @@ impl Swarm {
                 busy -= usize::from(connection.is_done() && !was_done);
             }
         }
+        let elapsed = start.elapsed();
+        self.wire = Some(wire);
         Ok(Outcome {
             messages: plan.messages,
             bytes: plan.messages * plan.size as u64,
-            elapsed: start.elapsed(),
+            elapsed,
             latency: times.summary(),
         })
     }

@@ -23,6 +23,8 @@ pub(super) struct Wire {
     pub(super) service: Service,
     /// What each reply must look like.
     pub(super) expected: Expected,
+    /// What it was made from.
+    plan: Plan,
 }
 
 /// An echoed message, as far as it is checked.
@@ -63,7 +65,13 @@ impl Wire {
                 first: payload.first().copied().unwrap_or_default(),
                 last: payload.last().copied().unwrap_or_default(),
             },
+            plan: *plan,
         }
+    }
+
+    /// Whether it serves `plan` too, which may have another number of messages.
+    pub(super) fn is_of(&self, plan: &Plan) -> bool {
+        Plan { messages: plan.messages, ..self.plan } == *plan
     }
 }
 

@@ -5,9 +5,9 @@
 
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, Role, WebSocket, WebSocketError};
 use peers::client::{self, DONE, Task};
-use peers::socket::Socket;
+use peers::service::Service;
 use peers::transfer::{self, End};
-use peers::{MAX_MESSAGE, run, shake, sink};
+use peers::{MAX_MESSAGE, Server, Transport, run, shake};
 use tokio::net::TcpStream;
 
 fn main() -> std::io::Result<()> {
@@ -19,29 +19,35 @@ fn main() -> std::io::Result<()> {
             let _ = tokio::task::unconstrained(work(stream, task)).await;
         });
     }
-    run(|stream| async {
-        // An error is the end of the connection, which is all there is to do about it.
-        let _ = tokio::task::unconstrained(serve(stream)).await;
-    })
+    run(Echo)
 }
 
-async fn serve(stream: Socket) -> Result<(), WebSocketError> {
+#[derive(Clone)]
+struct Echo;
+
+impl Server for Echo {
+    async fn serve(self, stream: impl Transport) {
+        // An error is the end of the connection, which is all there is to do about it.
+        let _ = tokio::task::unconstrained(serve(stream)).await;
+    }
+}
+
+async fn serve(stream: impl Transport) -> Result<(), WebSocketError> {
     let mut socket = WebSocket::after_handshake(shake(stream).await?, Role::Server);
     socket.set_max_message_size(MAX_MESSAGE);
     let mut socket = FragmentCollector::new(socket);
-    let counts = sink();
-    let mut counted = 0_u64;
+    let mut service = Service::from_arguments();
     loop {
         let frame = socket.read_frame().await?;
-        match frame.opcode {
+        let is_text = match frame.opcode {
             OpCode::Close => return Ok(()),
-            OpCode::Binary if counts => counted += 1,
-            OpCode::Text if counts => {
-                let answer = counted.to_string().into_bytes();
-                socket.write_frame(Frame::text(Payload::Owned(answer))).await?;
-            }
-            OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
-            _ => {}
+            OpCode::Text => true,
+            OpCode::Binary => false,
+            _ => continue,
+        };
+        let text = |count: String| Frame::text(Payload::Owned(count.into_bytes()));
+        if let Some(reply) = service.reply(frame, is_text, text) {
+            socket.write_frame(reply).await?;
         }
     }
 }

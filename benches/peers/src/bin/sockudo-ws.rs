@@ -1,38 +1,25 @@
-//! sockudo-ws: its own stream, without the pings and idle deadline that no other server here has.
+//! sockudo-ws: its own stream, fed and then flushed when nothing is left to read, which is the batching its benchmarks measure;
+//! without the pings and idle deadline that no other server here has.
 #![forbid(unsafe_code)]
 
 use peers::deflate::{Deflate, FORGETTING};
-use peers::dialect::{Dialect, serve, work};
-use peers::{MAX_MESSAGE, client, run, shake_with};
+use peers::service::Service;
+use peers::{MAX_MESSAGE, Server, Transport, client, echo, run, shake_with};
 use sockudo_ws::deflate::DeflateConfig;
 use sockudo_ws::protocol::Message;
 use sockudo_ws::{CompressedWebSocketStream, Config, WebSocketStream};
-use tokio_tungstenite::tungstenite::Bytes;
 
-struct Sockudo;
-
-impl Dialect for Sockudo {
-    type Item = sockudo_ws::error::Result<Message>;
-    type Message = Message;
-
-    fn data(item: Self::Item) -> Option<Message> {
-        match item {
-            Ok(message @ (Message::Text(_) | Message::Binary(_))) => Some(message),
-            Ok(_) | Err(_) => None,
-        }
+fn main() -> std::io::Result<()> {
+    if let Some(task) = client::asked()? {
+        return client::run(task, |stream, task| {
+            let is_data = |item: sockudo_ws::error::Result<Message>| {
+                matches!(item, Ok(Message::Text(_) | Message::Binary(_)))
+            };
+            let socket = WebSocketStream::client(stream, config());
+            client::work(socket, task, is_data, |bytes| Message::Binary(bytes.clone()), Message::text)
+        });
     }
-
-    fn is_text(message: &Message) -> bool {
-        matches!(message, Message::Text(_))
-    }
-
-    fn text(text: String) -> Message {
-        Message::text(text)
-    }
-
-    fn binary(bytes: Bytes) -> Message {
-        Message::Binary(bytes)
-    }
+    run(Echo { deflate: Deflate::from_arguments() })
 }
 
 fn config() -> Config {
@@ -44,17 +31,24 @@ fn config() -> Config {
         .build()
 }
 
-fn main() -> std::io::Result<()> {
-    if let Some(task) = client::asked()? {
-        return client::run(task, |stream, task| {
-            work::<Sockudo, _>(WebSocketStream::client(stream, config()), task)
-        });
-    }
-    let deflate = Deflate::from_arguments();
-    run(move |stream| async move {
-        let Ok((stream, agreement)) = shake_with(stream, deflate).await else { return };
-        let (Some(deflate), Some(agreement)) = (deflate, agreement) else {
-            return serve::<Sockudo, _>(WebSocketStream::server(stream, config())).await;
+#[derive(Clone)]
+struct Echo {
+    deflate: Option<Deflate>,
+}
+
+impl Server for Echo {
+    async fn serve(self, stream: impl Transport) {
+        let config = config();
+        let Ok((stream, agreement)) = shake_with(stream, self.deflate).await else { return };
+        let mut service = Service::from_arguments();
+        let reply = move |message: sockudo_ws::error::Result<Message>| {
+            let message = message.ok()?;
+            let is_text = matches!(message, Message::Text(_));
+            let is_data = is_text || matches!(message, Message::Binary(_));
+            is_data.then(|| service.reply(message, is_text, Message::text)).flatten()
+        };
+        let (Some(deflate), Some(agreement)) = (self.deflate, agreement) else {
+            return echo(WebSocketStream::server(stream, config), reply).await;
         };
         let deflate = DeflateConfig {
             server_no_context_takeover: !deflate.keeps_context,
@@ -62,6 +56,6 @@ fn main() -> std::io::Result<()> {
             compression_level: deflate.level.into(),
             ..DeflateConfig::default()
         };
-        serve::<Sockudo, _>(CompressedWebSocketStream::server(stream, config(), deflate)).await;
-    })
+        echo(CompressedWebSocketStream::server(stream, config, deflate), reply).await;
+    }
 }

@@ -2,36 +2,13 @@
 #![forbid(unsafe_code)]
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use peers::dialect::{Dialect, serve, work};
+use peers::service::Service;
 use peers::transfer::{self, End};
-use peers::{MAX_MESSAGE, client, lean, run};
+use peers::{MAX_MESSAGE, Server, Transport, client, echo, lean, run};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
-
-struct Tungstenite;
-
-impl Dialect for Tungstenite {
-    type Item = Result<Message, Error>;
-    type Message = Message;
-
-    fn data(item: Self::Item) -> Option<Message> {
-        item.ok().filter(|message| message.is_text() || message.is_binary())
-    }
-
-    fn is_text(message: &Message) -> bool {
-        message.is_text()
-    }
-
-    fn text(text: String) -> Message {
-        Message::text(text)
-    }
-
-    fn binary(bytes: Bytes) -> Message {
-        Message::Binary(bytes)
-    }
-}
 
 fn main() -> std::io::Result<()> {
     let buffer = if lean() { 4 * 1024 } else { 128 * 1024 };
@@ -46,14 +23,33 @@ fn main() -> std::io::Result<()> {
     if let Some(task) = client::asked()? {
         return client::run(task, |stream, task| async move {
             let socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
-            work::<Tungstenite, _>(socket, task).await;
+            let is_data = |item: Result<Message, Error>| {
+                item.is_ok_and(|message| message.is_text() || message.is_binary())
+            };
+            client::work(socket, task, is_data, |bytes| Message::Binary(bytes.clone()), Message::text).await;
         });
     }
-    run(move |stream| async move {
-        if let Ok(socket) = accept_async_with_config(stream, Some(config)).await {
-            serve::<Tungstenite, _>(socket).await;
+    run(Echo { config })
+}
+
+#[derive(Clone)]
+struct Echo {
+    config: WebSocketConfig,
+}
+
+impl Server for Echo {
+    async fn serve(self, stream: impl Transport) {
+        let mut service = Service::from_arguments();
+        if let Ok(socket) = accept_async_with_config(stream, Some(self.config)).await {
+            echo(socket, |message| {
+                let message = message.ok()?;
+                let is_text = message.is_text();
+                let is_data = is_text || message.is_binary();
+                is_data.then(|| service.reply(message, is_text, Message::text)).flatten()
+            })
+            .await;
         }
-    })
+    }
 }
 
 /// Fed without flushing, so that what fits the buffer leaves together.

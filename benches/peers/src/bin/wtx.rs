@@ -1,26 +1,65 @@
-//! wtx: only as a server. Its own handshake, which never agrees to context takeover, and a window of 15 bits. It has no way to batch messages, and
-//! no implementation of its streams for TLS that could be given to a socket in one piece.
+//! wtx: its own handshake, which never agrees to context takeover, and a window of 15 bits. It has no way to batch replies.
 #![forbid(unsafe_code)]
 
 use peers::deflate::Deflate;
-use peers::socket::Socket;
-use peers::{MAX_MESSAGE, run, sink};
-use tokio::net::TcpStream;
+use peers::service::Service;
+use peers::{MAX_MESSAGE, Server, Transport, run};
+use std::io::{self, IoSlice};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use wtx::stream::{StreamReader, StreamWriter};
 use wtx::web_socket::compression::{Flate2, WindowBits};
-use wtx::web_socket::{
-    Compression, CompressionLevel, DeflateConfig, Frame, OpCode, WebSocketAcceptor,
-};
+use wtx::web_socket::{Compression, CompressionLevel, DeflateConfig, Frame, OpCode, WebSocketAcceptor};
+
+/// It writes a header and a payload.
+const SLICES: usize = 4;
 
 fn main() -> std::io::Result<()> {
-    let deflate = Deflate::from_arguments();
-    run(move |stream| async move {
-        let Socket::Plain(stream) = stream else { return };
+    run(Echo { deflate: Deflate::from_arguments() })
+}
+
+#[derive(Clone)]
+struct Echo {
+    deflate: Option<Deflate>,
+}
+
+impl Server for Echo {
+    async fn serve(self, stream: impl Transport) {
         // How one connection ends is of no interest here.
-        let _ = match deflate {
-            None => serve(stream, ()).await,
-            Some(deflate) => serve(stream, compression(deflate)).await,
+        let _ = match self.deflate {
+            None => echo(Wire(stream), ()).await,
+            Some(deflate) => echo(Wire(stream), compression(deflate)).await,
         };
-    })
+    }
+}
+
+/// A transport in its terms: it knows TCP by itself, and TLS only with another provider than the others here.
+struct Wire<S>(S);
+
+impl<S: Transport> StreamReader for Wire<S> {
+    async fn read(&mut self, bytes: &mut [u8]) -> wtx::Result<usize> {
+        Ok(self.0.read(bytes).await?)
+    }
+}
+
+impl<S: Transport> StreamWriter for Wire<S> {
+    async fn write_all(&mut self, bytes: &[u8]) -> wtx::Result<()> {
+        self.0.write_all(bytes).await?;
+        Ok(self.0.flush().await?)
+    }
+
+    async fn write_all_vectored(&mut self, bytes: &[&[u8]]) -> wtx::Result<()> {
+        let mut slices: [IoSlice<'_>; SLICES] =
+            std::array::from_fn(|index| IoSlice::new(bytes.get(index).unwrap_or(&&[][..])));
+        let mut left = &mut slices[..bytes.len()];
+        while !left.is_empty() {
+            match self.0.write_vectored(left).await? {
+                0 if left.iter().all(|slice| slice.is_empty()) => break,
+                0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                count => IoSlice::advance_slices(&mut left, count),
+            }
+        }
+        Ok(self.0.flush().await?)
+    }
 }
 
 fn compression(deflate: Deflate) -> Flate2 {
@@ -31,23 +70,30 @@ fn compression(deflate: Deflate) -> Flate2 {
     })
 }
 
-async fn serve(stream: TcpStream, compression: impl Compression<false>) -> wtx::Result<()> {
+async fn echo(stream: Wire<impl Transport>, compression: impl Compression<false>) -> wtx::Result<()> {
     let mut socket = WebSocketAcceptor::default().compression(compression).accept(stream).await?;
     socket.set_max_payload_len(MAX_MESSAGE);
-    let counts = sink();
-    let mut counted = 0_u64;
     let (mut common, mut reader, mut writer) = socket.parts_mut();
+    let mut service = Service::from_arguments();
     loop {
         let mut frame = reader.read_frame(&mut common).await?;
-        match frame.op_code() {
-            OpCode::Binary if counts => counted += 1,
-            OpCode::Text if counts => {
-                let answer = counted.to_string().into_bytes();
-                writer.write_frame(&mut common, &mut Frame::new_fin(OpCode::Text, answer)).await?;
-            }
-            OpCode::Text | OpCode::Binary => writer.write_frame(&mut common, &mut frame).await?,
+        let is_text = match frame.op_code() {
+            OpCode::Text => true,
+            OpCode::Binary => false,
             OpCode::Close => return Ok(()),
-            _ => {}
+            _ => continue,
+        };
+        // Frames that are read and frames that are made differ in type, so the count goes out by itself.
+        let mut count = None;
+        if service.reply((), is_text, |text| count = Some(text)).is_none() {
+            continue;
+        }
+        match count {
+            None => writer.write_frame(&mut common, &mut frame).await?,
+            Some(text) => {
+                let mut frame = Frame::new_fin(OpCode::Text, text.into_bytes());
+                writer.write_frame(&mut common, &mut frame).await?;
+            }
         }
     }
 }

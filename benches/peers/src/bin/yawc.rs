@@ -3,36 +3,12 @@
 #![forbid(unsafe_code)]
 
 use peers::deflate::Deflate;
-use peers::dialect::{Dialect, serve, work};
-use peers::{MAX_MESSAGE, client, lean, run, shake_with};
-use tokio_tungstenite::tungstenite::Bytes;
+use peers::service::Service;
+use peers::{MAX_MESSAGE, Server, Transport, client, echo, lean, run, shake_with};
 use yawc::{CompressionLevel, DeflateOptions, DeflatePool, Frame, OpCode, Options, Role, WebSocket};
 
 /// Compressors and inflaters that its pool keeps.
 const POOLED: usize = 16;
-
-struct Yawc;
-
-impl Dialect for Yawc {
-    type Item = Frame;
-    type Message = Frame;
-
-    fn data(frame: Frame) -> Option<Frame> {
-        matches!(frame.opcode(), OpCode::Text | OpCode::Binary).then_some(frame)
-    }
-
-    fn is_text(frame: &Frame) -> bool {
-        frame.opcode() == OpCode::Text
-    }
-
-    fn text(text: String) -> Frame {
-        Frame::text(text)
-    }
-
-    fn binary(bytes: Bytes) -> Frame {
-        Frame::binary(bytes)
-    }
-}
 
 fn main() -> std::io::Result<()> {
     let deflate = Deflate::from_arguments();
@@ -52,20 +28,34 @@ fn main() -> std::io::Result<()> {
     };
     if let Some(task) = client::asked()? {
         return client::run(task, |stream, task| async move {
+            let is_data = |frame: Frame| matches!(frame.opcode(), OpCode::Text | OpCode::Binary);
             if let Ok(socket) = WebSocket::from_stream_with_extensions(stream, Role::Client, None, options) {
-                work::<Yawc, _>(socket, task).await;
+                client::work(socket, task, is_data, |bytes| Frame::binary(bytes.clone()), Frame::text).await;
             }
         });
     }
-    run(move |stream| {
-        let options = options.clone();
-        async move {
-            let Ok((stream, agreement)) = shake_with(stream, deflate).await else { return };
-            if let Ok(socket) =
-                WebSocket::from_stream_with_extensions(stream, Role::Server, agreement, options)
-            {
-                serve::<Yawc, _>(socket).await;
-            }
+    run(Echo { deflate, options })
+}
+
+#[derive(Clone)]
+struct Echo {
+    deflate: Option<Deflate>,
+    options: Options,
+}
+
+impl Server for Echo {
+    async fn serve(self, stream: impl Transport) {
+        let Ok((stream, agreement)) = shake_with(stream, self.deflate).await else { return };
+        let mut service = Service::from_arguments();
+        if let Ok(socket) =
+            WebSocket::from_stream_with_extensions(stream, Role::Server, agreement, self.options)
+        {
+            echo(socket, |frame: Frame| {
+                let is_text = frame.opcode() == OpCode::Text;
+                let is_data = is_text || frame.opcode() == OpCode::Binary;
+                is_data.then(|| service.reply(frame, is_text, Frame::text)).flatten()
+            })
+            .await;
         }
-    })
+    }
 }

@@ -1,11 +1,12 @@
 //! One connection after its handshake.
 
+use crate::Transport;
 use crate::unmask::unmask;
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use wsduo_benches::frame::{self, Header};
 
 /// Large enough that large messages come in few reads, which decides their cost.
@@ -40,13 +41,23 @@ pub(crate) struct Echo {
     remaining: u64,
     /// What the socket has not taken yet, and how much of it is sent.
     unsent: Option<Box<(Vec<u8>, usize)>>,
+    /// Whether messages are counted instead of sent back.
+    counts: bool,
+    /// The opcode of the current frame.
+    opcode: u8,
+    /// Binary messages so far, if they are counted.
+    counted: u64,
 }
 
 impl Echo {
+    pub(crate) fn new(counts: bool) -> Self {
+        Self { counts, ..Self::default() }
+    }
+
     /// Echoes until the peer is done.
     pub(crate) fn poll(
         &mut self,
-        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        stream: &mut impl Transport,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         BUFFERS.with_borrow_mut(|buffers| {
@@ -79,18 +90,37 @@ impl Echo {
                 self.closing = header.opcode() == frame::CLOSE;
                 let first =
                     if header.opcode() == frame::PING { frame::FIN | frame::PONG } else { header.first };
-                end += frame::write_header(first, header.length, &mut output[end..]);
+                self.opcode = header.opcode();
+                if !self.counts {
+                    end += frame::write_header(first, header.length, &mut output[end..]);
+                }
             }
             let available = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(input.len());
             let (payload, rest) = input.split_at(available);
             self.key = unmask(self.key, payload, &mut output[end..end + available]);
             self.remaining -= available as u64;
-            end += available;
             input = rest;
+            if !self.counts {
+                end += available;
+            } else if self.remaining == 0 {
+                end += self.count(&mut output[end..]);
+            }
             if input.is_empty() || self.closing {
                 return Ok(end);
             }
         }
+    }
+
+    /// Counts the frame that has just ended, or answers it with the count.
+    fn count(&mut self, output: &mut [u8]) -> usize {
+        if self.opcode != frame::TEXT {
+            self.counted += u64::from(self.opcode == frame::BINARY);
+            return 0;
+        }
+        let text = self.counted.to_string();
+        let header = frame::write_header(frame::FIN | frame::TEXT, text.len() as u64, output);
+        output[header..header + text.len()].copy_from_slice(text.as_bytes());
+        header + text.len()
     }
 
     #[inline]
@@ -117,7 +147,7 @@ impl Echo {
     fn poll_write(
         &mut self,
         mut bytes: &[u8],
-        stream: &mut (impl AsyncWrite + Unpin),
+        stream: &mut impl Transport,
         context: &mut Context<'_>,
     ) -> io::Result<()> {
         while !bytes.is_empty() {
@@ -134,17 +164,18 @@ impl Echo {
 
     fn poll_unsent(
         &mut self,
-        stream: &mut (impl AsyncWrite + Unpin),
+        stream: &mut impl Transport,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(unsent) = &mut self.unsent {
-            let (bytes, sent) = &mut **unsent;
-            while *sent < bytes.len() {
-                *sent += ready!(Pin::new(&mut *stream).poll_write(context, &bytes[*sent..]))?;
-            }
-            self.unsent = None;
+        let Some(unsent) = &mut self.unsent else {
+            // What TLS holds back; nothing on TCP.
+            return Pin::new(stream).poll_flush(context);
+        };
+        let (bytes, sent) = &mut **unsent;
+        while *sent < bytes.len() {
+            *sent += ready!(Pin::new(&mut *stream).poll_write(context, &bytes[*sent..]))?;
         }
-        // TLS may hold back what it took.
+        self.unsent = None;
         Pin::new(stream).poll_flush(context)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::section::{Found, FoundCell};
 use crate::summary::noise_at;
-use crate::svg::{Drawing, LogScale, WIDTH, colour, short};
+use crate::svg::{BELOW_TITLE, Drawing, LogScale, WIDTH, colour, short};
 use wsduo_benches::echo::bytes;
 use wsduo_benches::field::Role;
 use wsduo_benches::figures::geometric_mean;
@@ -10,7 +10,8 @@ use wsduo_benches::turns::Finding;
 
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = WIDTH - 18.0;
-const PANEL: f64 = 200.0;
+/// Pixels of a factor of ten, in all panels alike, so that bars can be compared between them.
+const DECADE: f64 = 150.0;
 
 /// One group of bars.
 #[derive(Debug, PartialEq)]
@@ -37,33 +38,32 @@ pub(crate) fn draw(found: &Found) -> Option<String> {
             groups(found, ours, &columns, |in_flight| in_flight == 1),
         ),
     ];
-    let all =
-        panels.iter().flat_map(|(_, groups)| groups).flat_map(|group| group.ratios.iter().copied().flatten());
-    let (low, high) = all.fold((0.8_f64, 2.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
     let mut drawing = Drawing::new(
         "Server CPU time per echoed message, relative to wsduo",
-        &format!(
-            "wsduo = 1. Longer bars upwards are slower; below the line is faster. Log scale. {} connections. Grey band: noise.",
-            connections(found)
-        ),
+        [
+            "wsduo = 1, log scale. Bars upwards are slower than wsduo, bars downwards are faster. Grey band: noise.",
+            &connections(found),
+        ],
     );
-    let names: Vec<_> = columns
-        .iter()
-        .enumerate()
-        .map(|(at, &index)| (found.contestants[index].name.as_str(), colour(at)))
-        .collect();
-    let mut y = drawing.legend(&names, 78.0);
+    let painted: Vec<_> = columns.iter().map(|&index| colour(&found.contestants[index])).collect();
+    let names = columns.iter().map(|&index| found.contestants[index].name.as_str());
+    let mut y = drawing.legend(&names.zip(painted.iter().copied()).collect::<Vec<_>>(), BELOW_TITLE);
     for (title, groups) in panels.iter().filter(|(_, groups)| !groups.is_empty()) {
         drawing.text((LEFT, y + 16.0), "head", "start", title);
-        let scale = LogScale::new((low * 0.92, high * 1.18), (y + 26.0 + PANEL, y + 26.0));
-        panel(&mut drawing, groups, scale);
-        y += PANEL + 62.0;
+        let ratios = groups.iter().flat_map(|group| group.ratios.iter().copied().flatten());
+        let (low, high) =
+            ratios.fold((0.85_f64, 2.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
+        // Room for the figures at the ends of bars.
+        let (low, high) = (low * 0.82, high * 1.22);
+        let height = (high / low).log10() * DECADE;
+        panel(&mut drawing, groups, &painted, LogScale::new((low, high), (y + 26.0 + height, y + 26.0)));
+        y += height + 62.0;
     }
-    Some(drawing.finish(y + 6.0))
+    Some(drawing.finish(y))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "there are few groups and columns")]
-fn panel(drawing: &mut Drawing, groups: &[Group], scale: LogScale) {
+fn panel(drawing: &mut Drawing, groups: &[Group], painted: &[&str], scale: LogScale) {
     let base = scale.at(1.0);
     let bottom = scale.at(0.0);
     for tick in scale.ticks() {
@@ -76,15 +76,15 @@ fn panel(drawing: &mut Drawing, groups: &[Group], scale: LogScale) {
         let noise = (scale.at(1.0 + group.noise), scale.at(1.0 / (1.0 + group.noise)));
         drawing.bar(left + 4.0, width - 8.0, noise, "class=\"noise\"");
         let step = (width - 20.0) / group.ratios.len().max(1) as f64;
-        for (column, ratio) in group.ratios.iter().enumerate() {
+        for (column, (ratio, paint)) in group.ratios.iter().zip(painted).enumerate() {
             let x = left + 10.0 + step * column as f64;
             let middle = x + step / 2.0;
             let Some(ratio) = *ratio else {
-                drawing.text((middle, base - 5.0), "soft tiny", "middle", "–");
+                drawing.upright((middle + 3.5, base - 6.0), "failed");
                 continue;
             };
             let top = scale.at(ratio);
-            drawing.bar(x + 1.0, step - 2.0, (base, top), &format!("fill=\"{}\" rx=\"1\"", colour(column)));
+            drawing.bar(x + 1.0, step - 2.0, (base, top), &format!("fill=\"{paint}\" rx=\"1\""));
             let label = if ratio >= 9.95 { format!("{ratio:.0}") } else { format!("{ratio:.1}") };
             let label_y = if ratio < 1.0 { top + 10.0 } else { top - 3.0 };
             drawing.text((middle, label_y), "tiny", "middle", &label);
@@ -124,15 +124,15 @@ fn groups(found: &Found, ours: usize, columns: &[usize], wanted: impl Fn(u64) ->
     sizes.into_iter().map(group).collect()
 }
 
-/// As in `1, 10, 100`.
+/// How many connections there were.
 fn connections(found: &Found) -> String {
     let mut all: Vec<usize> = found.cells.iter().filter_map(|cell| Some(cell.load?.1)).collect();
     all.sort_unstable();
     all.dedup();
     let words: Vec<_> = all.iter().map(usize::to_string).collect();
     match words.as_slice() {
-        [one] => one.clone(),
-        words => format!("Geometric mean over {}", words.join(", ")),
+        [one] => format!("Measured with {one} connections."),
+        words => format!("Geometric mean over what was measured with {} connections.", words.join(", ")),
     }
 }
 

@@ -124,10 +124,21 @@ fn failed(sections: &[Found]) -> String {
     if failures.is_empty() {
         return "\nNothing failed.\n".to_owned();
     }
-    let mut out = format!("\n**{} measurements failed:**\n\n", failures.len());
+    let mut out = format!("\n**Failed measurements: {}.**\n\n", failures.len());
+    let mut told: Vec<(&str, &str)> = Vec::new();
     for failure in &failures {
+        let key = (failure.who.as_str(), failure.why.as_str());
+        if told.contains(&key) {
+            continue;
+        }
+        told.push(key);
+        let places: Vec<_> = failures
+            .iter()
+            .filter(|other| (other.who.as_str(), other.why.as_str()) == key)
+            .map(|other| other.place.as_str())
+            .collect();
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "- {} ({}): {}", failure.who, failure.place, one_line(&failure.why));
+        let _ = writeln!(out, "- {}: {} ({})", failure.who, one_line(&failure.why), places.join("; "));
     }
     out
 }
@@ -310,16 +321,16 @@ mod tests {
     #[test]
     fn a_failure_is_in_the_summary_and_in_the_table() {
         let report = run(&[[100.0, 104.0, 80.0, -1.0, 200.0]]).markdown("a.svg", "b.svg");
-        assert!(report.contains("- fast (echo, cell 0): crashed"), "{report}");
+        assert!(report.contains("- fast: crashed (echo: cell 0)"), "{report}");
         assert!(report.contains("| failed: crashed |"), "{report}");
-        assert!(report.contains("**1 measurements failed:**"), "{report}");
+        assert!(report.contains("**Failed measurements: 1.**"), "{report}");
         assert!(report.contains("![CPU time per message](a.svg)"), "{report}");
     }
 
     #[test]
     fn a_failure_of_ours_hides_nobody() {
         let report = run(&[[-1.0, 104.0, 80.0, 90.0, 200.0]]).markdown("a", "b");
-        assert!(report.contains("- wsduo (echo, cell 0): crashed"), "{report}");
+        assert!(report.contains("- wsduo: crashed (echo: cell 0)"), "{report}");
         assert!(report.contains("90.0 (itself)") && report.contains("Noise is unknown"), "{report}");
     }
 

@@ -1,12 +1,10 @@
 //! The chart of how the cost of a message grows with connections and with its size.
 
 use crate::section::{Found, FoundCell};
-use crate::svg::{Drawing, LogScale, WIDTH, colour, time};
+use crate::svg::{BELOW_TITLE, Drawing, LogScale, WIDTH, colour, time};
 use wsduo_benches::echo::bytes;
 use wsduo_benches::field::{Contestant, Role};
 
-/// Ours is drawn in front, and thicker.
-const OURS: &str = "#2f6fde";
 const PANEL: f64 = 300.0;
 
 /// One line: who, in which colour, dashed or not, and its points.
@@ -21,35 +19,26 @@ pub(crate) fn draw(connections: Option<&Found>, sizes: Option<&Found>) -> Option
     let any = connections.or(sizes)?;
     let mut drawing = Drawing::new(
         "Server CPU time per echoed message as loads grow",
-        "Lower is faster. Flat: the cost of a message does not depend on how many connections there are, or on its size while small.",
+        [
+            "Lower is faster; log scales. Flat is good: the cost of a message does not depend on how many connections there are.",
+            "On the right, 32 in flight or as many as make 64 MiB: flat while it is small, then in proportion to its size.",
+        ],
     );
-    let entries: Vec<_> = any
-        .contestants
-        .iter()
-        .enumerate()
-        .map(|(index, contestant)| (contestant.name.as_str(), paint(contestant, index)))
-        .collect();
-    let y = drawing.legend(&entries, 78.0);
+    let entries: Vec<_> =
+        any.contestants.iter().map(|contestant| (contestant.name.as_str(), colour(contestant))).collect();
+    let y = drawing.legend(&entries, BELOW_TITLE);
     let half = WIDTH / 2.0;
     if let Some(found) = connections {
         let of = |cell: &FoundCell| cell.load.map(|(_, connections, _)| connections);
-        let title = "20-byte messages, by connections (dashed: 1 in flight, solid: 32)";
+        let title = "20 B, by connections (solid: 32 in flight, dashed: 1)";
         panel(&mut drawing, found, title, (24.0, half - 16.0), y, of, grouped);
     }
     if let Some(found) = sizes {
         let of = |cell: &FoundCell| cell.load.map(|(size, ..)| size);
-        let title = "One connection, by size of message";
+        let title = "One connection, by size of the message";
         panel(&mut drawing, found, title, (half + 8.0, WIDTH - 20.0), y, of, bytes);
     }
     Some(drawing.finish(y + PANEL + 66.0))
-}
-
-fn paint(contestant: &Contestant, index: usize) -> &'static str {
-    match contestant.role {
-        Role::Ours | Role::Again => OURS,
-        Role::Limit => colour(0),
-        Role::Peer => colour(index.saturating_sub(1)),
-    }
 }
 
 fn panel(
@@ -98,12 +87,11 @@ fn panel(
     }
     // Ours last, so that it is in front.
     let (front, back): (Vec<_>, Vec<_>) =
-        curves.iter().enumerate().partition(|(_, curve)| curve.contestant.role == Role::Ours);
-    for (_, curve) in back.into_iter().chain(front) {
-        let index = found.contestants.iter().position(|it| it == curve.contestant).unwrap_or(0);
+        curves.iter().partition(|curve| curve.contestant.role == Role::Ours);
+    for curve in back.into_iter().chain(front) {
         let points: Vec<_> = curve.points.iter().map(|&(x, y)| (across.at(x), up.at(y))).collect();
         let width = if curve.contestant.role == Role::Ours { 2.6 } else { 1.6 };
-        drawing.curve(&points, paint(curve.contestant, index), width, curve.is_dashed);
+        drawing.curve(&points, colour(curve.contestant), width, curve.is_dashed);
     }
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn failures(found: &[Found]) -> Vec<Failure> {
         for cell in &section.cells {
             for (contestant, finding) in section.contestants.iter().zip(&cell.findings) {
                 if let Finding::Failed(why) = finding {
-                    let place = format!("{}, {}", section.heading.name, cell.name);
+                    let place = format!("{}: {}", section.heading.name, cell.name);
                     failures.push(Failure { place, who: contestant.name.clone(), why: why.clone() });
                 }
             }
@@ -221,7 +221,7 @@ pub(crate) mod tests {
         let found = [section(&[[100.0, 100.0, 80.0, -1.0, 200.0]])];
         assert_eq!(
             failures(&found),
-            [Failure { place: "echo, cell 0".into(), who: "fast".into(), why: "crashed".into() }]
+            [Failure { place: "echo: cell 0".into(), who: "fast".into(), why: "crashed".into() }]
         );
         assert!(Tally::of("fast", &comparisons(&found)).comparisons.is_empty());
         assert_eq!(others(&found).len(), 3);

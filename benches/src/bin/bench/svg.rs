@@ -1,19 +1,34 @@
 //! The little of SVG that the charts need: a card that is legible on light and on dark pages, logarithmic axes, a legend.
 
 use std::fmt::Write as _;
+use wsduo_benches::field::{Contestant, Role, peers};
 use wsduo_benches::figures::shown;
 
 /// Width of every chart, which READMEs show unscaled.
 pub(crate) const WIDTH: f64 = 860.0;
 
-/// Distinct for colour-blind readers too, and strong enough on white and on near-black. The first is for the bare loop.
-const COLOURS: [&str; 9] =
-    ["#8b949e", "#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#8c6bd8", "#b5a100", "#2f6fde"];
+/// Strong enough on white and on near-black, as all of these.
+const OURS: &str = "#2f6fde";
+const LIMIT: &str = "#8b949e";
+/// Distinct for colour-blind readers too.
+const PEERS: [&str; 8] =
+    ["#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#8c6bd8", "#b5a100", "#7a5230"];
 
-/// That of `index` in a legend; one too many begins again.
-pub(crate) fn colour(index: usize) -> &'static str {
-    COLOURS[index % COLOURS.len()]
+/// What a contestant is drawn with, in every chart.
+pub(crate) fn colour(contestant: &Contestant) -> &'static str {
+    match contestant.role {
+        Role::Ours | Role::Again => OURS,
+        Role::Limit => LIMIT,
+        // Guests come behind the peers, and share the last one.
+        Role::Peer => {
+            let place = peers().position(|name| name == contestant.name).unwrap_or(usize::MAX);
+            PEERS[place.min(PEERS.len() - 1)]
+        }
+    }
 }
+
+/// Where a drawing goes on.
+pub(crate) const BELOW_TITLE: f64 = 96.0;
 
 /// Values of several powers on a stretch of pixels.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +67,12 @@ pub(crate) struct Drawing {
 }
 
 impl Drawing {
-    pub(crate) fn new(title: &str, subtitle: &str) -> Self {
+    /// Two lines below the title say how to read it. What comes next may begin at [`BELOW_TITLE`].
+    pub(crate) fn new(title: &str, subtitles: [&str; 2]) -> Self {
         let mut drawing = Self { body: String::new() };
         drawing.text((24.0, 34.0), "title", "start", title);
-        drawing.text((24.0, 54.0), "soft", "start", subtitle);
+        drawing.text((24.0, 54.0), "soft", "start", subtitles[0]);
+        drawing.text((24.0, 71.0), "soft", "start", subtitles[1]);
         drawing
     }
 
@@ -64,6 +81,13 @@ impl Drawing {
         let text = text.replace('&', "&amp;").replace('<', "&lt;");
         self.add(format_args!(
             "<text x=\"{x:.1}\" y=\"{y:.1}\" class=\"{class}\" text-anchor=\"{anchor}\">{text}</text>"
+        ));
+    }
+
+    /// Small text that reads upwards from a point.
+    pub(crate) fn upright(&mut self, (x, y): (f64, f64), text: &str) {
+        self.add(format_args!(
+            "<text transform=\"translate({x:.1} {y:.1}) rotate(-90)\" class=\"soft tiny\">{text}</text>"
         ));
     }
 
@@ -180,7 +204,7 @@ mod tests {
 
     #[test]
     fn text_cannot_become_markup() {
-        let mut drawing = Drawing::new("a < b", "c & d");
+        let mut drawing = Drawing::new("a < b", ["c & d", ""]);
         drawing.text((0.0, 0.0), "", "start", "<script>");
         let svg = drawing.finish(100.0);
         assert!(svg.contains("a &lt; b") && svg.contains("c &amp; d") && !svg.contains("<script>"));

@@ -13,7 +13,7 @@ use wsduo_benches::usage::Memory;
 
 const SIZE: usize = 64 << 20;
 /// Messages of one measurement: each is work enough.
-const MESSAGES: u64 = 3;
+const MESSAGES: u64 = 2;
 
 pub(super) fn section(field: &Rc<Field>, pace: &Pace) -> Section {
     let about = "One message of 64 MiB at a time on one connection, received whole and echoed. Peak memory is over that of the server \

@@ -4,7 +4,7 @@ use super::Pace;
 use crate::section::{Cell, Heading, Section};
 use std::rc::Rc;
 use wsduo_benches::Error;
-use wsduo_benches::echo::{Load, Sample, Work};
+use wsduo_benches::echo::{Load, Sample, Work, bytes};
 use wsduo_benches::field::{Contestant, Field, Mode};
 use wsduo_benches::load::{Kind, Service};
 use wsduo_benches::turns::Finding;
@@ -17,6 +17,9 @@ const IN_FLIGHT: [u64; 2] = [1, 32];
 
 /// The figures of [`figures`].
 pub(super) const FIGURES: [&str; 5] = ["CPU ns", "messages/s", "p50 µs", "p99 µs", "RSS MiB"];
+
+/// The same of messages that come back from nowhere.
+const RECEIVED: [&str; 3] = ["CPU ns", "messages/s", "RSS MiB"];
 
 /// Binary messages.
 pub(super) fn echo(field: &Rc<Field>, pace: &Pace) -> Section {
@@ -45,6 +48,40 @@ pub(super) fn text(field: &Rc<Field>, pace: &Pace) -> Section {
     let loads: Vec<_> = sizes.iter().map(|&size| Load::bounded(size, 10, 32)).collect();
     let heading = Heading::new("text", "Echo, text", about.to_owned()).figures(&FIGURES);
     section(field, pace, heading, &loads, Mode::Echo, Kind::Text, Service::Echo)
+}
+
+/// Binary messages over TLS.
+pub(super) fn tls(field: &Rc<Field>, pace: &Pace) -> Section {
+    let about = "Binary messages, echoed over TLS 1.3 by rustls in every server.";
+    let sizes = if pace.quick { &SIZES[1..4] } else { &SIZES };
+    let in_flight = if pace.quick { &IN_FLIGHT[1..] } else { &IN_FLIGHT };
+    let loads: Vec<_> = in_flight
+        .iter()
+        .flat_map(|&in_flight| sizes.iter().map(move |&size| Load::bounded(size, 10, in_flight)))
+        .collect();
+    let heading = Heading::new("tls", "Echo over TLS", about.to_owned()).figures(&FIGURES);
+    section(field, pace, heading, &loads, Mode::Tls, Kind::Binary, Service::Echo)
+}
+
+/// Messages that are counted and not answered.
+pub(super) fn receive(field: &Rc<Field>, pace: &Pace) -> Section {
+    let about = "Binary messages that the server counts and does not answer, as fast as the connections take them. At the end each \
+                 connection asks how many there were, and has to be told the right number.";
+    let numbers: &[usize] = if pace.quick { &[10] } else { &CONNECTIONS };
+    let loads: Vec<_> = numbers
+        .iter()
+        .flat_map(|&connections| SIZES.map(|size| Load { size, connections, in_flight: 1 }))
+        .filter(|load| !pace.quick || load.size <= 64 << 10)
+        .collect();
+    let mut heading = Heading::new("receive", "Receive only", about.to_owned()).figures(&RECEIVED);
+    heading.cells = "size x connections".to_owned();
+    let mut section = section(field, pace, heading, &loads, Mode::Sink, Kind::Binary, Service::Sink);
+    for cell in &mut section.cells {
+        if let Some(load) = cell.load {
+            cell.name = format!("{} x {}", bytes(load.size), load.connections);
+        }
+    }
+    section
 }
 
 /// A section whose cells are `loads`, or those that were asked for.
@@ -77,9 +114,11 @@ pub(super) fn cell(field: &Rc<Field>, mode: Mode, work: Work) -> Cell {
 
 fn figures(sample: &Sample) -> Vec<f64> {
     let micros = |time: std::time::Duration| time.as_secs_f64() * 1e6;
-    let [p50, p99] =
-        sample.latency.map_or([f64::NAN; 2], |latency| [micros(latency.p50), micros(latency.p99)]);
-    vec![sample.cpu, sample.rate, p50, p99, mebibytes(sample.memory.resident)]
+    let resident = mebibytes(sample.memory.resident);
+    match sample.latency {
+        Some(latency) => vec![sample.cpu, sample.rate, micros(latency.p50), micros(latency.p99), resident],
+        None => vec![sample.cpu, sample.rate, resident],
+    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "no memory has 2^53 bytes")]

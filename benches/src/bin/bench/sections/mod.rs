@@ -1,6 +1,7 @@
 //! All kinds of work that are measured, one file each.
 
 mod deflate;
+mod handshakes;
 mod idle;
 mod large;
 mod loads;
@@ -12,7 +13,8 @@ use wsduo_benches::echo::Load;
 use wsduo_benches::field::Field;
 
 /// The names of all sections in their order.
-pub(crate) const NAMES: [&str; 7] = ["echo", "text", "large", "idle", "deflate", "connections", "sizes"];
+pub(crate) const NAMES: [&str; 10] =
+    ["echo", "text", "receive", "tls", "handshakes", "large", "idle", "deflate", "connections", "sizes"];
 
 /// How much time there is.
 #[derive(Clone, Debug)]
@@ -32,6 +34,9 @@ pub(crate) fn section(name: &str, field: &Rc<Field>, pace: &Pace) -> Option<Sect
     Some(match name {
         "echo" => loads::echo(field, pace),
         "text" => loads::text(field, pace),
+        "receive" => loads::receive(field, pace),
+        "tls" => loads::tls(field, pace),
+        "handshakes" => handshakes::section(field, pace),
         "large" => large::section(field, pace),
         "idle" => idle::section(field, pace),
         "deflate" => deflate::section(field, pace),
