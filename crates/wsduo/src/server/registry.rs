@@ -180,7 +180,7 @@ impl Drop for Seat {
 }
 
 /// Whom an address stands for: of IPv6 a site has a whole /64 to itself, and more.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

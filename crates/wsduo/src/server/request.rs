@@ -13,7 +13,7 @@ use wsduo_proto::handshake;
 use super::admission::RequestControl;
 use super::credentials::{self, Denial};
 use super::forwarded::Told;
-use super::incoming::{Place, deadline, refuse_busy, shutting_down, too_many};
+use super::incoming::{Place, deadline, refuse_busy, shutting_down, too_many, too_many_handshakes};
 use crate::answer::Answer;
 use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
@@ -59,6 +59,15 @@ pub(super) struct Origin {
     pub(super) until: Option<Instant>,
 }
 
+impl Origin {
+    /// It is decided that the request is refused. Whether the client reads that keeps nobody waiting.
+    fn decided(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.slot.release();
+        }
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Waits for a request on any transport: the opening handshake of a server, up to the decision.
     ///
@@ -79,19 +88,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     pub(super) async fn receive(
         mut transport: T,
         control: &RequestControl,
-        origin: Origin,
+        mut origin: Origin,
         tune: fn(&T, &Settings),
     ) -> Result<Self, Error> {
-        let (request, behind_handshake) = io_handshake::server(&mut transport, control.limits).await?;
+        let (request, behind_handshake) = match io_handshake::server(&mut transport, control.limits).await? {
+            Ok(received) => received,
+            Err(error) => {
+                origin.decided();
+                // The client's mistake is what the caller should hear of, not that the answer found no reader.
+                let _ = io_handshake::refuse(&mut transport, &error.refusal()).await;
+                return Err(io_handshake::handshake_error(error));
+            }
+        };
         let told = control.told(origin.facts.remote_address.map(|address| address.ip()), &request.headers);
-        if let (Some(place), Some(client)) = (&origin.place, told.client)
-            && !place.seat.claim(client)
-        {
-            refuse_busy(&mut transport).await;
-            return Err(too_many(client));
+        if let (Some(place), Some(client)) = (&mut origin.place, told.client) {
+            if !control.trusts(Some(client)) && !place.slot.claim(client) {
+                return Err(too_many_handshakes(client));
+            }
+            if !place.seat.claim(client) {
+                place.slot.release();
+                refuse_busy(&mut transport).await;
+                return Err(too_many(client));
+            }
         }
         let (has_tls, on_loopback) = (origin.tls.is_some(), origin.on_loopback);
         if let Err(error) = control.check(&request, has_tls, on_loopback, &told) {
+            origin.decided();
             let body = format!("{error}\n");
             let refusal = handshake::refusal(StatusCode::FORBIDDEN, &HeaderMap::new(), &body);
             let _ = io_handshake::refuse(&mut transport, &refusal).await;
@@ -288,7 +310,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             mut transport,
             request,
             behind_handshake,
-            origin: Origin { mut facts, tls, place, .. },
+            mut origin,
             require_subprotocol,
             tune,
             subprotocol,
@@ -296,12 +318,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             invalid,
             ..
         } = *self.inner;
-        if place.as_ref().is_some_and(|place| place.seat.is_called()) {
+        if origin.place.as_ref().is_some_and(|place| place.seat.is_called()) {
+            origin.decided();
             refuse_busy(&mut transport).await;
             return Err(shutting_down());
         }
         let answer = Answer::new(&request, settings, subprotocol, headers);
         if require_subprotocol && let Err(error) = answer.check_subprotocol(settings) {
+            origin.decided();
             let body = format!("{error}\n");
             let refusal = handshake::refusal(StatusCode::BAD_REQUEST, &HeaderMap::new(), &body);
             let _ = io_handshake::refuse(&mut transport, &refusal).await;
@@ -317,6 +341,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         let response = match response {
             Ok(response) => response,
             Err(error) => {
+                origin.decided();
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 let refusal = handshake::refusal(status, &HeaderMap::new(), "internal server error\n");
                 let _ = io_handshake::refuse(&mut transport, &refusal).await;
@@ -339,6 +364,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             Some(timeout) => deadline(timeout, answering).await?,
             None => answering.await?,
         }
+        let Origin { mut facts, tls, place, .. } = origin;
         if subprotocol.is_some() || tls.is_some() {
             facts.agreed = Some(Arc::new(Agreed { subprotocol, tls, ..Agreed::default() }));
         }
@@ -371,7 +397,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Dropping the future closes the connection.
     pub async fn refuse_with(self, status: StatusCode, headers: &HeaderMap, body: &str) -> Result<(), Error> {
         observe::refused_request(self.remote_address(), &self.inner.request, status);
-        let mut transport = self.inner.transport;
+        let RequestInner { mut transport, mut origin, .. } = *self.inner;
+        origin.decided();
         io_handshake::refuse(&mut transport, &handshake::refusal(status, headers, body)).await
     }
 }

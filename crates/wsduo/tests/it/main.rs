@@ -19,6 +19,7 @@ mod errors;
 mod faults;
 mod faults_at_connecting;
 mod handler;
+mod handshake_limits;
 mod held_back;
 mod http_server;
 mod listener;
