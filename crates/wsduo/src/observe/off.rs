@@ -14,11 +14,11 @@ use crate::information::{Facts, Statistics};
 
 /// What watches a connection.
 #[derive(Debug, Default)]
-pub(crate) struct Watch;
+pub(crate) struct Watch(());
 
 impl Watch {
     pub(crate) fn begin(_: Role, _: &Facts, _: Option<DeflateAgreement>, _: &Asked) -> Self {
-        Self
+        Self(())
     }
 
     #[inline]
@@ -37,11 +37,11 @@ impl Watch {
 
 /// What a client asked a server for.
 #[derive(Debug, Default)]
-pub(crate) struct Asked;
+pub(crate) struct Asked(());
 
 impl Asked {
     pub(crate) fn of(_: &Request) -> Self {
-        Self
+        Self(())
     }
 }
 
