@@ -93,14 +93,11 @@ impl Incoming {
             let (peer, timeout) = (self.inner.reached.remote_address, self.inner.shared.control.timeout);
             let until = Instant::now().checked_add(timeout);
             let registry = self.inner.place.seat.registry();
-            let mut receiving = pin!(deadline(timeout, receive(*self.inner, until)));
-            let mut called = pin!(registry.called());
-            poll_fn(|cx| match called.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Err(shutting_down())),
-                Poll::Pending => receiving.as_mut().poll(cx),
-            })
-            .await
-            .inspect_err(|error| observe::request_failed(peer, error))
+            let receiving = deadline(timeout, receive(*self.inner, until));
+            let received = unless(registry.called(), receiving).await;
+            received
+                .unwrap_or_else(|| Err(shutting_down()))
+                .inspect_err(|error| observe::request_failed(peer, error))
         })
     }
 }
@@ -168,6 +165,16 @@ pub(super) fn too_many(address: IpAddr) -> Error {
 pub(super) fn too_many_handshakes(address: IpAddr) -> Error {
     let text = format!("{address} has as many opening handshakes under way as one address may have");
     Error::text(ErrorKind::Handshake, text)
+}
+
+/// What comes of a future, unless another one is done first.
+pub(super) async fn unless<R>(over: impl Future<Output = ()>, future: impl Future<Output = R>) -> Option<R> {
+    let (mut over, mut future) = (pin!(over), pin!(future));
+    poll_fn(|cx| match over.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => future.as_mut().poll(cx).map(Some),
+    })
+    .await
 }
 
 pub(super) fn shutting_down() -> Error {

@@ -13,7 +13,7 @@ use wsduo_proto::handshake;
 use super::admission::RequestControl;
 use super::credentials::{self, Denial};
 use super::forwarded::Told;
-use super::incoming::{Place, deadline, refuse_busy, shutting_down, too_many, too_many_handshakes};
+use super::incoming::{Place, deadline, refuse_busy, shutting_down, too_many, too_many_handshakes, unless};
 use crate::answer::Answer;
 use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
@@ -213,11 +213,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Decides whether the client may enter, within what is left of the [time](RequestControl::timeout) of the opening handshake:
     /// the request, and what was found out.
     ///
-    /// A [`Denial`] is what the client gets. If time runs out it gets a 503.
+    /// A [`Denial`] is what the client gets. If time runs out or the listener is [shut down](crate::Listener::shutdown)
+    /// meanwhile, it gets a 503.
     ///
     /// # Errors
     /// [`ErrorKind::Handshake`] if it was denied, [`ErrorKind::InvalidInput`] if the denial has a header that cannot be sent,
-    /// [`ErrorKind::TimedOut`].
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::Closed`] if the listener is shut down.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection, and drops what `decide` was waiting for.
@@ -243,21 +244,30 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         self,
         decide: impl AsyncFnOnce(&Self) -> Result<R, Denial>,
     ) -> Result<(Self, R), Error> {
-        let deciding = decide(&self);
-        let decided = match self.inner.origin.until {
-            Some(until) => tokio::time::timeout_at(until, deciding).await,
-            None => Ok(deciding.await),
+        let registry = self.inner.origin.place.as_ref().map(|place| place.seat.registry());
+        let called = async {
+            match &registry {
+                Some(registry) => registry.called().await,
+                None => std::future::pending().await,
+            }
         };
-        let (denial, error) = match decided {
-            Ok(Ok(found)) => return Ok((self, found)),
-            Ok(Err(denial)) => {
+        let deciding = async {
+            match self.inner.origin.until {
+                Some(until) => tokio::time::timeout_at(until, decide(&self)).await.ok(),
+                None => Some(decide(&self).await),
+            }
+        };
+        let (denial, error) = match unless(called, deciding).await {
+            Some(Some(Ok(found))) => return Ok((self, found)),
+            Some(Some(Err(denial))) => {
                 let text = format!("the request was denied with {}", denial.status);
                 (denial, Error::text(ErrorKind::Handshake, text))
             }
-            Err(_) => {
+            Some(None) => {
                 let text = "it was not decided in time whether the client may enter";
                 (StatusCode::SERVICE_UNAVAILABLE.into(), Error::text(ErrorKind::TimedOut, text))
             }
+            None => (StatusCode::SERVICE_UNAVAILABLE.into(), shutting_down()),
         };
         // That the answer found no reader is of less interest.
         let _ = self.refuse_with(denial.status, &denial.headers, &denial.body).await;
