@@ -11,7 +11,7 @@ use super::binding::{Endpoint, ListenerBuilder};
 use super::forwarded::Networks;
 use super::handshakes::Handshakes;
 use super::incoming::{Incoming, Place, too_many_handshakes};
-use super::registry::{Call, Registry};
+use super::registry::Registry;
 #[cfg(unix)]
 use super::unix;
 #[cfg(unix)]
@@ -24,9 +24,6 @@ use crate::tls::ServerTls;
 
 /// How long accepting rests after the system had no descriptor or memory to spare.
 const BACK_OFF: Duration = Duration::from_millis(50);
-
-/// How long tasks are given to notice that their connections were cut.
-const CUT_TIME: Duration = Duration::from_millis(100);
 
 /// Accepts connections.
 ///
@@ -195,14 +192,7 @@ impl Listener {
     pub async fn shutdown(self, patience: Duration) -> usize {
         let Self { socket, registry, .. } = self;
         drop(socket);
-        registry.call(Call::Close);
-        if tokio::time::timeout(patience, registry.empty()).await.is_ok() {
-            return 0;
-        }
-        let left = registry.open();
-        registry.call(Call::Drop);
-        let _ = tokio::time::timeout(CUT_TIME, registry.empty()).await;
-        left
+        registry.shutdown(patience).await
     }
 }
 

@@ -43,3 +43,4 @@ mod tls;
 mod upgrade;
 mod upgrade_axum;
 mod upgrade_connections;
+mod upgrade_told;
