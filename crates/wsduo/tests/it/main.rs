@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy sees helpers as code outside of tests")]
 
 mod answers;
+mod any_request;
 mod api;
 mod authentication;
 mod authority;
