@@ -109,14 +109,16 @@ async fn receive(incoming: IncomingInner, until: Option<Instant>) -> Result<Requ
     if let Some(proxies) = &shared.proxy_protocol
         && proxies.contain(remote_address.map(|address| address.ip()))
     {
-        if let Some((client, server)) = proxy_protocol::receive(&mut transport).await? {
+        let told = proxy_protocol::receive(&mut transport).await?;
+        if let Some((client, server)) = told {
             (local_address, remote_address) = (Some(server), Some(client));
             on_loopback = server.ip().to_canonical().is_loopback();
         }
         // Trusted proxies tell later whom they speak for.
         let client = remote_address.map(|address| address.ip());
         if let Some(client) = client.filter(|client| !control.trusts(Some(*client))) {
-            if !place.slot.claim(client) {
+            // The proxy has no share of its own.
+            if told.is_some() && !place.slot.claim(client) {
                 return Err(too_many_handshakes(client));
             }
             is_too_many = !place.seat.claim(client);

@@ -102,7 +102,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         };
         let told = control.told(origin.facts.remote_address.map(|address| address.ip()), &request.headers);
         if let (Some(place), Some(client)) = (&mut origin.place, told.client) {
-            if !control.trusts(Some(client)) && !place.slot.claim(client) {
+            // Of others it was counted when they came, and proxies have no share of their own.
+            if told.by_proxy && !control.trusts(Some(client)) && !place.slot.claim(client) {
                 return Err(too_many_handshakes(client));
             }
             if !place.seat.claim(client) {

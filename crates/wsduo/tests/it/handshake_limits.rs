@@ -10,7 +10,10 @@ use futures_util::stream::FuturesUnordered;
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use wsduo::{Denial, Error, ErrorKind, Incoming, Listener, ListenerBuilder, Request, RequestControl};
+use wsduo::{
+    Denial, Error, ErrorKind, Identity, Incoming, Listener, ListenerBuilder, Request, RequestControl,
+};
+use wsduo_testing::poll_at_most;
 
 use crate::support::{control, kind, poll_once, waits};
 
@@ -196,6 +199,13 @@ async fn clients_behind_a_trusted_proxy_have_their_shares_and_the_proxy_none() {
         assert_ended(client).await;
     }
     assert!(poll_once(receiving.next()).is_pending());
+    // The proxy speaks for itself, as often as it likes.
+    let mut own = Vec::new();
+    for _ in 0..3 {
+        let (mut client, incoming) = accepted_from(ATTACKER, &listener).await;
+        client.write_all(format!("PROXY UNKNOWN\r\n{REQUEST}\r\n").as_bytes()).await.unwrap();
+        own.push((client, incoming.request().await.unwrap()));
+    }
     // Another client of the proxy goes on.
     let (mut client, incoming) = accepted_from(ATTACKER, &listener).await;
     client
@@ -222,4 +232,44 @@ async fn clients_that_a_header_tells_of_have_their_shares() {
     // The proxy speaks for itself, as often as it likes.
     let own = [request_of("").await, request_of("").await, request_of("").await];
     assert!(own.iter().all(|(_, request)| request.is_ok()));
+}
+
+#[tokio::test]
+async fn a_handshake_dropped_at_any_poll_gives_its_place_back() {
+    let good = format!("{REQUEST}\r\n").into_bytes();
+    let bad = format!("{REQUEST}Origin: https://evil.example\r\n\r\n").into_bytes();
+    let denied = format!("{}\r\n", REQUEST.replace("GET / ", "GET /denied ")).into_bytes();
+    let proxied = [b"PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\r\n", &good[..]].concat();
+    let tls = Identity::self_signed(["localhost"]).unwrap();
+    let cases = [
+        (local(), &good),
+        (local(), &bad),
+        (local(), &denied),
+        (local().proxy_protocol([ATTACKER]), &proxied),
+        (local().tls(tls), &good),
+    ];
+    for (builder, bytes) in cases {
+        let listener = builder.max_handshakes(1).max_connections_per_address(1).await.unwrap();
+        let mut polls = 0;
+        loop {
+            let (mut client, incoming) = accepted_from(ATTACKER, &listener).await;
+            let asking = async move {
+                for piece in bytes.chunks(20) {
+                    // The server may be gone.
+                    let _ = client.write_all(piece).await;
+                    tokio::task::yield_now().await;
+                }
+                let _ = client.read_to_end(&mut Vec::new()).await;
+            };
+            let (served, ()) = tokio::join!(poll_at_most(polls, serve(incoming)), asking);
+            assert_eq!(listener.connections(), 0, "{polls}");
+            // Its address has its places again, and there is one for all.
+            drop(accepted_from(ATTACKER, &listener).await);
+            if served.is_some() {
+                break;
+            }
+            polls += 1;
+        }
+        assert!(polls > 0);
+    }
 }
