@@ -574,6 +574,9 @@ fn refusal_is_a_complete_response() {
     assert!(answer.contains("\r\ncontent-type: text/html\r\n") && !answer.contains("text/plain"), "{answer}");
     let answer = refusal(StatusCode::NO_CONTENT, &HeaderMap::new(), "ignored");
     assert_eq!(answer, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    // RFC 9110 §15.3.6
+    let answer = String::from_utf8(refusal(StatusCode::RESET_CONTENT, &HeaderMap::new(), "ignored")).unwrap();
+    assert!(answer.contains("\r\nContent-Length: 0\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[test]

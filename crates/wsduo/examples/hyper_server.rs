@@ -1,9 +1,11 @@
 //! A hyper server with an ordinary page and a WebSocket beside it.
 //!
-//! `hyper_server [ADDRESS]`: with an address it serves for ever; without one it visits itself and ends.
+//! `hyper_server [ADDRESS]`: with an address it serves until Ctrl-C, and then closes its sockets; without one it visits itself
+//! and ends in the same way.
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -11,8 +13,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use wsduo::upgrade::{Refusal, upgrade};
+use tokio::net::{TcpListener, TcpStream};
+use wsduo::upgrade::{ConnectionInformation, Refusal, Sockets, upgrade};
 use wsduo::{CloseCode, Message, MessageWebSocket, MessageWebSocketControl};
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,32 +23,57 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:0")).await?;
     let origin = format!("ws://{}", listener.local_addr()?);
     println!("{origin}/echo");
-    let serving = tokio::spawn(serve(listener));
-    if address.is_some() {
-        return Ok(serving.await??);
-    }
-    visit(&origin).await
-}
-
-async fn serve(listener: TcpListener) -> std::io::Result<()> {
-    loop {
-        let (tcp, _) = listener.accept().await?;
-        tokio::spawn(async move {
-            let served = http1::Builder::new()
-                .serve_connection(TokioIo::new(tcp), service_fn(respond))
-                .with_upgrades() // without it there would be no connection to upgrade
-                .await;
-            if let Err(error) = served {
-                eprintln!("{error}");
+    let sockets = Sockets::new();
+    let ours = sockets.clone();
+    let serving = tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((tcp, _)) => drop(tokio::spawn(serve(tcp, ours.clone()))),
+                // No descriptor to spare: soon there will be.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
-        });
+        }
+    });
+    if address.is_some() {
+        tokio::signal::ctrl_c().await?;
+    } else {
+        visit(&origin).await?;
+    }
+    serving.abort();
+    let cut = sockets.shutdown(Duration::from_secs(10)).await;
+    println!("{cut} sockets had to be cut");
+    Ok(())
+}
+
+async fn serve(tcp: TcpStream, sockets: Sockets) {
+    // What only the server knows: pages are judged by it.
+    let mut connection = ConnectionInformation::new().tls(false);
+    if let Ok(address) = tcp.peer_addr() {
+        connection = connection.remote_address(address);
+    }
+    if let Ok(address) = tcp.local_addr() {
+        connection = connection.local_address(address);
+    }
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(connection);
+        respond(request, sockets.clone())
+    });
+    let served = http1::Builder::new()
+        .serve_connection(TokioIo::new(tcp), service)
+        .with_upgrades() // without it there would be no connection to upgrade
+        .await;
+    if let Err(error) = served {
+        eprintln!("{error}");
     }
 }
 
-async fn respond(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn respond(
+    mut request: Request<Incoming>,
+    sockets: Sockets,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(match request.uri().path() {
         "/" => Response::new(Full::from("a page\n")),
-        "/echo" => echo(&mut request).unwrap_or_else(Refusal::into_response),
+        "/echo" => echo(&mut request, &sockets).unwrap_or_else(Refusal::into_response),
         _ => {
             let mut response = Response::new(Full::from("no such page\n"));
             *response.status_mut() = StatusCode::NOT_FOUND;
@@ -56,9 +83,9 @@ async fn respond(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>
 }
 
 /// Answers a request, and goes on with the socket in a task of its own.
-fn echo(request: &mut Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {
+fn echo(request: &mut Request<Incoming>, sockets: &Sockets) -> Result<Response<Full<Bytes>>, Refusal> {
     let control = MessageWebSocketControl::new().subprotocols(["echo.v1"]);
-    let (response, pending) = upgrade(request)?.accept_message(&control)?;
+    let (response, pending) = upgrade(request)?.among(sockets)?.accept_message(&control)?;
     tokio::spawn(async move {
         let mut socket = pending.await?;
         socket.run(|message, replies| replies.send(message)).await

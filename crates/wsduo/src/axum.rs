@@ -27,7 +27,9 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 
+use ::axum::extract::ConnectInfo;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -39,7 +41,7 @@ use crate::error::Error;
 use crate::message_web_socket::MessageWebSocket;
 use crate::stream_control::StreamWebSocketControl;
 use crate::stream_web_socket::StreamWebSocket;
-use crate::upgrade::{Pending, Refusal, UpgradeRequest};
+use crate::upgrade::{ConnectionInformation, Pending, Refusal, Sockets, UpgradeRequest};
 use crate::{Compression, RequestControl};
 
 /// A request to open a WebSocket, as an extractor.
@@ -50,7 +52,9 @@ use crate::{Compression, RequestControl};
 ///
 /// Whether pages of the request's origin may connect is decided when it is accepted, by the
 /// [`RequestControl`] among the request's extensions (`axum::Extension(RequestControl::new()…)` as a layer), which is the default
-/// one if there is none, and [`allow_origin`](Self::allow_origin).
+/// one if there is none, and [`allow_origin`](Self::allow_origin). For the judgement to be that of a [`Listener`](crate::Listener), serve
+/// with axum's `into_make_service_with_connect_info::<SocketAddr>()`, or tell of the [connection](Self::connection): see
+/// [`ConnectionInformation`] for what is not known otherwise.
 ///
 /// Requests are `GET` in HTTP/1.1. Over HTTP/2 they are refused with 505.
 #[must_use = "the request is not answered unless this becomes a response"]
@@ -60,6 +64,7 @@ pub struct WebSocketUpgrade<F = DefaultOnFailedUpgrade> {
     /// Of a stream, as it has all that one of messages has.
     control: StreamWebSocketControl,
     selected: Option<Cow<'static, str>>,
+    sockets: Option<Sockets>,
     on_failed_upgrade: F,
 }
 
@@ -100,6 +105,17 @@ impl<F> WebSocketUpgrade<F> {
     /// Settings of the socket, as [`control`](Self::control), with those that only streams have.
     pub fn stream_control(self, control: &StreamWebSocketControl) -> Self {
         Self { control: control.clone(), ..self }
+    }
+
+    /// The connection that the request came by. Default: the [`ConnectionInformation`] among the request's extensions, with axum's
+    /// `ConnectInfo<SocketAddr>` for the other end.
+    pub fn connection(self, connection: ConnectionInformation) -> Self {
+        Self { request: self.request.over(connection), ..self }
+    }
+
+    /// Puts the socket among these, which close with the server; see [`Sockets`]. Where there is no place the response is a 503.
+    pub fn among(self, sockets: &Sockets) -> Self {
+        Self { sockets: Some(sockets.clone()), ..self }
     }
 
     /// Lets pages of this origin, such as `https://example.org`, connect. Default: those of the host that the request is for;
@@ -164,8 +180,8 @@ impl<F> WebSocketUpgrade<F> {
     /// A function that is told if there is no socket in the end, because the request is refused or the connection ends
     /// first. Default: nobody is.
     pub fn on_failed_upgrade<C: OnFailedUpgrade>(self, callback: C) -> WebSocketUpgrade<C> {
-        let Self { request, requests, control, selected, on_failed_upgrade: _ } = self;
-        WebSocketUpgrade { request, requests, control, selected, on_failed_upgrade: callback }
+        let Self { request, requests, control, selected, sockets, on_failed_upgrade: _ } = self;
+        WebSocketUpgrade { request, requests, control, selected, sockets, on_failed_upgrade: callback }
     }
 
     /// Accepts the request and calls a function with the socket, in a task of its own.
@@ -208,12 +224,16 @@ impl<F> WebSocketUpgrade<F> {
         Fut: Future<Output = ()> + Send + 'static,
         F: OnFailedUpgrade,
     {
-        let Self { request, requests, selected, on_failed_upgrade, .. } = self;
+        let Self { request, requests, selected, sockets, on_failed_upgrade, .. } = self;
         let request = match selected {
             Some(selected) => request.subprotocol(selected),
             None => request,
         };
-        match request.welcome(&requests).and_then(accept) {
+        let welcome = request.welcome(&requests).and_then(|request| match &sockets {
+            Some(sockets) => request.among(sockets),
+            None => Ok(request),
+        });
+        match welcome.and_then(accept) {
             Ok((response, pending)) => {
                 tokio::spawn(async move {
                     match pending.await {
@@ -256,11 +276,14 @@ fn extract(parts: &mut Parts) -> Result<WebSocketUpgrade, Refusal> {
     let request = UpgradeRequest::new(&parts.method, &parts.uri, parts.version, &parts.headers)?;
     // Taken from a request in order only: an extractor that comes after a failed one may want it.
     let request = request.connected(parts.extensions.remove::<OnUpgrade>())?;
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| *address);
+    let request = request.over(ConnectionInformation::of(&parts.extensions).or_remote_address(peer));
     Ok(WebSocketUpgrade {
         request,
         requests: parts.extensions.get::<RequestControl>().cloned().unwrap_or_default(),
         control: StreamWebSocketControl::new(),
         selected: None,
+        sockets: None,
         on_failed_upgrade: DefaultOnFailedUpgrade,
     })
 }

@@ -4,6 +4,7 @@ mod admission;
 mod binding;
 mod credentials;
 mod forwarded;
+mod handshakes;
 mod incoming;
 mod listener;
 mod origin;

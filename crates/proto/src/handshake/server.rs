@@ -282,6 +282,8 @@ pub fn refusal(status: StatusCode, headers: &HeaderMap, body: &str) -> Vec<u8> {
     push_header(&mut out, "Connection", if upgrade { b"close, upgrade" } else { b"close" });
     // RFC 9110 §8.6: no body, and so no length, with these.
     let bodiless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+    // RFC 9110 §15.3.6: no body with this either, but a length.
+    let body = if status == StatusCode::RESET_CONTENT { "" } else { body };
     if !bodiless {
         push_header(&mut out, "Content-Length", body.len().to_string().as_bytes());
         if !headers.contains_key(header::CONTENT_TYPE) {

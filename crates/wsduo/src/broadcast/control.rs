@@ -11,8 +11,8 @@ pub enum SlowConsumer {
     /// misses a message without being told.
     #[default]
     Disconnect,
-    /// Publishing waits for room, no longer than the [wait timeout](SubscriptionControl::wait_timeout); then the receiver is
-    /// let go as by [`Disconnect`](Self::Disconnect).
+    /// Publishing waits for room. A receiver that takes nothing for the [wait timeout](SubscriptionControl::wait_timeout), while it
+    /// is waited for, is let go as by [`Disconnect`](Self::Disconnect).
     ///
     /// Other receivers of the topic wait meanwhile. Who publishes must not be who has to empty the queue: take from it in another
     /// task, or by [`MessageSender::forward`](crate::MessageSender::forward) beside the publishing.
@@ -108,8 +108,8 @@ impl SubscriptionControl {
         self
     }
 
-    /// How long publishing may wait for room, under [`SlowConsumer::Wait`]. Default 30 s, as the
-    /// [send timeout](crate::MessageWebSocketControl::send_timeout).
+    /// How long publishing waits for a receiver that takes nothing, under [`SlowConsumer::Wait`]: from when it was found to have no
+    /// room. Default 30 s, as the [send timeout](crate::MessageWebSocketControl::send_timeout).
     #[must_use]
     pub const fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.wait_timeout = timeout;

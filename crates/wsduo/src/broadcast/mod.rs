@@ -20,7 +20,7 @@ pub use publication::{Publication, Published};
 pub use subscription::{Subscription, SubscriptionId, TooSlow};
 
 use self::queue::Queue;
-use self::topic::Topic;
+use self::topic::{Full, Topic};
 use crate::error::{Error, ErrorKind};
 
 /// Sends messages to all who have subscribed to a topic. Clones of it are the same broadcaster.
@@ -123,8 +123,9 @@ impl Broadcaster {
 
     /// Publishes a message: puts it into the queue of each subscription to the topic.
     ///
-    /// It goes into all of them at once. Where a receiver under [`SlowConsumer::Wait`] has no room, it is waited for first, for its
-    /// [wait timeout](SubscriptionControl::wait_timeout) at most. Otherwise nothing is waited for.
+    /// It goes into all of them at once. Where receivers under [`SlowConsumer::Wait`] have no room, they are waited for first, all at
+    /// the same time; one that takes nothing for its [wait timeout](SubscriptionControl::wait_timeout) is let go. Otherwise nothing
+    /// is waited for.
     ///
     /// # Cancel safety
     /// Safe: dropped before it returns, the message was published to nobody.
@@ -135,28 +136,26 @@ impl Broadcaster {
         let item = publication.into_item(&topic.name);
         let _turn = topic.turn.lock().await;
         let mut given_up = Published::default();
-        let mut from = SubscriptionId(0);
-        let mut started = None;
         loop {
-            let queue = match topic.fan_out(&item, except, from) {
+            let full = match topic.fan_out(&item, except) {
                 Ok(published) => return self.shared.count(published, given_up),
-                Err((id, queue)) => {
-                    from = id;
-                    queue
-                }
+                Err(full) => full,
             };
-            // One beginning for all, or those who are stuck would be waited for one after the other.
-            let started = *started.get_or_insert_with(Instant::now);
-            let deadline = started.checked_add(queue.control.wait_timeout);
-            let deadline = deadline.unwrap_or_else(|| started + FOREVER);
-            if !queue.wait_for_room(&item, deadline).await
-                && let Some((dropped, waker)) = queue.let_go()
-            {
-                // At once, since this future may be dropped.
-                let dropped = self.shared.count_let_go(dropped);
-                given_up.dropped += dropped;
-                given_up.disconnected += 1;
-                waker.into_iter().for_each(std::task::Waker::wake);
+            // One beginning for all that are full now, or those who are stuck would be waited for one after the other. Who took
+            // something meanwhile and is full again is found the next time, and begins anew.
+            let began = Instant::now();
+            for Full { id, queue, left } in full {
+                let deadline =
+                    began.checked_add(queue.control.wait_timeout).unwrap_or_else(|| began + FOREVER);
+                if !queue.wait_for_room(&item, left, deadline, || topic.contains(id)).await
+                    && let Some((dropped, waker)) = queue.let_go()
+                {
+                    // At once, since this future may be dropped.
+                    let dropped = self.shared.count_let_go(dropped);
+                    given_up.dropped += dropped;
+                    given_up.disconnected += 1;
+                    waker.into_iter().for_each(std::task::Waker::wake);
+                }
             }
         }
     }
@@ -175,10 +174,10 @@ impl Broadcaster {
         let Ok(_turn) = topic.turn.try_lock() else {
             return Err(busy("another message waits for its turn; publish waits too"));
         };
-        match topic.fan_out(&item, except, SubscriptionId(0)) {
+        match topic.fan_out(&item, except) {
             Ok(published) => Ok(self.shared.count(published, Published::default())),
-            Err((_, queue)) => {
-                let (messages, bytes) = queue.len();
+            Err(full) => {
+                let (messages, bytes) = full.first().map(|full| full.queue.len()).unwrap_or_default();
                 Err(busy(&format!(
                     "{messages} messages of {bytes} bytes wait for a receiver that is to be waited for; publish waits"
                 )))

@@ -88,13 +88,14 @@ impl Queue {
         self.lock().too_slow
     }
 
-    /// Whether publishers have to wait before this item can be queued.
-    pub(super) fn makes_wait(&self, item: &Item) -> bool {
+    /// Whether publishers have to wait before this item can be queued: then how many messages have left so far.
+    pub(super) fn makes_wait(&self, item: &Item) -> Option<u64> {
         if self.control.slow_consumer != SlowConsumer::Wait {
-            return false;
+            return None;
         }
         let state = self.lock();
-        !state.too_slow && !state.has_room(item.size(), &self.control)
+        let has_room = state.too_slow || state.has_room(item.size(), &self.control);
+        (!has_room).then_some(state.left)
     }
 
     /// Puts an item into the queue, as its policy says. Whoever waits for it is to be woken.
@@ -173,14 +174,24 @@ impl Queue {
         Poll::Ready(Ok(item))
     }
 
-    /// Waits until there may be room for the item. `false`: nothing was taken until the deadline.
-    pub(super) async fn wait_for_room(&self, item: &Item, deadline: Instant) -> bool {
+    /// Waits until there may be room for the item: until a message leaves after `left` others, or its topic does not contain the
+    /// queue any more. `false`: nothing was taken until the deadline.
+    pub(super) async fn wait_for_room(
+        &self,
+        item: &Item,
+        left: u64,
+        deadline: Instant,
+        is_contained: impl FnOnce() -> bool,
+    ) -> bool {
         let mut told = std::pin::pin!(self.room.notified());
         // Before the look, or room made in between would go unnoticed.
         told.as_mut().enable();
+        if !is_contained() {
+            return true;
+        }
         {
             let mut state = self.lock();
-            if state.too_slow || state.has_room(item.size(), &self.control) {
+            if state.too_slow || state.left != left || state.has_room(item.size(), &self.control) {
                 return true;
             }
             state.publisher_waits = true;

@@ -18,6 +18,14 @@ pub(super) struct Topic {
     queues: Mutex<BTreeMap<SubscriptionId, Arc<Queue>>>,
 }
 
+/// A queue that has to be waited for.
+pub(super) struct Full {
+    pub(super) id: SubscriptionId,
+    pub(super) queue: Arc<Queue>,
+    /// How many messages had left it.
+    pub(super) left: u64,
+}
+
 impl Topic {
     pub(super) fn new(name: Arc<str>) -> Self {
         Self { name, turn: tokio::sync::Mutex::const_new(()), queues: Mutex::default() }
@@ -38,6 +46,10 @@ impl Topic {
         self.lock().is_empty()
     }
 
+    pub(super) fn contains(&self, id: SubscriptionId) -> bool {
+        self.lock().contains_key(&id)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.lock().len()
     }
@@ -45,24 +57,25 @@ impl Topic {
     /// Puts an item into all queues but one, unless one of them has no room and is to be waited for.
     ///
     /// # Errors
-    /// The queue to wait for; the item is in no queue. Queues are looked at from the subscription `from` on, so that those known
-    /// to have room are not looked at again for each one that has none.
+    /// All queues to wait for; the item is in no queue.
     pub(super) fn fan_out(
         &self,
         item: &Arc<Item>,
         except: Option<SubscriptionId>,
-        from: SubscriptionId,
-    ) -> Result<Published, (SubscriptionId, Arc<Queue>)> {
+    ) -> Result<Published, Vec<Full>> {
         let mut published = Published::default();
         // Woken at the end, since nobody knows what a waker does.
         let mut wakers: Vec<Waker> = Vec::new();
         let mut queues = self.lock();
         let is_meant = |id: &SubscriptionId| Some(*id) != except;
-        let in_turn = queues.range(from..).chain(queues.range(..from));
-        for (id, queue) in in_turn.filter(|(id, _)| is_meant(id)) {
-            if queue.makes_wait(item) {
-                return Err((*id, Arc::clone(queue)));
+        let mut full = Vec::new();
+        for (id, queue) in queues.iter().filter(|(id, _)| is_meant(id)) {
+            if let Some(left) = queue.makes_wait(item) {
+                full.push(Full { id: *id, queue: Arc::clone(queue), left });
             }
+        }
+        if !full.is_empty() {
+            return Err(full);
         }
         let mut gone = Vec::new();
         for (id, queue) in queues.iter().filter(|(id, _)| is_meant(id)) {

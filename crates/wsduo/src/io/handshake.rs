@@ -67,11 +67,11 @@ pub(crate) async fn refusal_body<T: AsyncRead + Unpin>(
     let _ = tokio::time::timeout_at(by.map_or(latest, |by| by.min(latest)), body).await;
 }
 
-/// Waits for a request: what it asks for, and the bytes behind it. A request that is not one is refused here.
+/// Waits for a request: what it asks for, and the bytes behind it; or what is wrong with it, for the caller to refuse it.
 pub(crate) async fn server<T: AsyncRead + AsyncWrite + Unpin>(
     transport: &mut T,
     limits: HeadLimits,
-) -> Result<(Request, Vec<u8>), Error> {
+) -> Result<Result<(Request, Vec<u8>), HandshakeError>, Error> {
     let mut handshake = ServerHandshake::new(limits);
     let mut buffer = vec![0; PIECE];
     loop {
@@ -81,12 +81,8 @@ pub(crate) async fn server<T: AsyncRead + AsyncWrite + Unpin>(
         }
         match handshake.receive(&buffer[..n]) {
             Ok(None) => {}
-            Ok(Some(outcome)) => return Ok((outcome.request, buffer[outcome.consumed..n].to_vec())),
-            Err(error) => {
-                // The client's mistake is what the caller should hear of, not that the answer found no reader.
-                let _ = refuse(transport, &error.refusal()).await;
-                return Err(handshake_error(error));
-            }
+            Ok(Some(outcome)) => return Ok(Ok((outcome.request, buffer[outcome.consumed..n].to_vec()))),
+            Err(error) => return Ok(Err(error)),
         }
     }
 }

@@ -80,7 +80,8 @@ impl RequestControl {
     }
 
     /// Lets clients call this server by this name or address, with a port or with any, and by no other that is not allowed too:
-    /// they are refused with 403. On a loopback address the names of this machine stay allowed.
+    /// they are refused with 403. The default port, 80 or with TLS 443, is the same as none in what they write. On a loopback
+    /// address the names of this machine stay allowed.
     ///
     /// Default: any, except that pages from this machine have to use one of its own names, unless their origin is allowed.
     #[must_use]

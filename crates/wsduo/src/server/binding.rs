@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::admission::RequestControl;
 use super::forwarded::Networks;
+use super::handshakes::Handshakes;
 use super::listener::{Listener, Shared, Socket};
 use super::registry::Registry;
 #[cfg(unix)]
@@ -25,6 +26,10 @@ const MAX_CONNECTIONS: usize = 10_000;
 /// As many silent clients as may keep others from being accepted, for as long as an opening handshake may take.
 const MAX_HANDSHAKES: usize = 4_096;
 
+/// Which part of them one address may have. So it takes four addresses to keep others waiting; and 1,024 at once are more than
+/// whoever shares an address has, unless all reconnect in the same moment, which [`Reconnect`](crate::Reconnect) spreads.
+const SHARE_OF_HANDSHAKES: usize = 4;
+
 /// How many connections the system keeps that were not accepted yet. It has a maximum of its own.
 const BACKLOG: u32 = 1_024;
 
@@ -36,6 +41,7 @@ pub struct ListenerBuilder<A> {
     shared: Shared,
     max_connections: usize,
     max_handshakes: usize,
+    max_handshakes_per_address: Option<usize>,
     max_per_address: Option<usize>,
     reuse_port: bool,
     /// The first setting that cannot be used.
@@ -55,6 +61,7 @@ impl<A> ListenerBuilder<A> {
             },
             max_connections: MAX_CONNECTIONS,
             max_handshakes: MAX_HANDSHAKES,
+            max_handshakes_per_address: None,
             max_per_address: None,
             reuse_port: false,
             invalid: None,
@@ -83,7 +90,8 @@ impl<A> ListenerBuilder<A> {
     }
 
     /// Most connections open at once of one IPv4 address, or one /64 of IPv6, which is what a site has at least. Further
-    /// ones get a 503, or are dropped where TLS would have to be agreed first. Default: as many as in all.
+    /// ones get a 503, or are dropped where TLS would have to be agreed first. Default: as many as in all, and so one address
+    /// may take all places, if it opens all those connections.
     ///
     /// Behind a proxy it counts for the client, where the [PROXY protocol](Self::proxy_protocol) or a
     /// [trusted proxy](RequestControl::trust_proxies) tells who that is. Whole companies may share one address.
@@ -96,6 +104,18 @@ impl<A> ListenerBuilder<A> {
     /// the request or its answer under way. Further clients wait in the queue of the system. Default 4,096.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.max_handshakes = handshakes.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Most of these [handshakes](Self::max_handshakes) of one IPv4 address, or one /64 of IPv6, with the refusals that are still
+    /// on their way to it. Further connections of it are closed at once. Default: a quarter of all, 1,024, so that nobody keeps out
+    /// others by connections that say nothing.
+    ///
+    /// Behind a proxy it counts for the client, as soon as the [PROXY protocol](Self::proxy_protocol) or a
+    /// [trusted proxy](RequestControl::trust_proxies) tells who that is, and not for the proxy. A proxy that is not listed there
+    /// is a client like any other, on this machine too: all that come through it share its part.
+    pub fn max_handshakes_per_address(mut self, handshakes: usize) -> Self {
+        self.max_handshakes_per_address = Some(handshakes.max(1));
         self
     }
 
@@ -138,11 +158,15 @@ impl<A> ListenerBuilder<A> {
         if let Some(tls) = &self.shared.tls {
             tls.config()?;
         }
+        let share = (self.max_handshakes / SHARE_OF_HANDSHAKES).max(1);
         let listener = move |socket| Listener {
             socket,
             shared: Arc::new(self.shared),
             registry: Registry::new(self.max_connections, self.max_per_address),
-            handshakes: Arc::new(Semaphore::new(self.max_handshakes)),
+            handshakes: Handshakes::new(
+                self.max_handshakes,
+                self.max_handshakes_per_address.unwrap_or(share),
+            ),
         };
         Ok((self.address, self.reuse_port, listener))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use wsduo_proto::handshake;
 
+use super::handshakes::Slot;
 use super::listener::Shared;
 use super::proxy_protocol;
 use super::registry::Seat;
@@ -39,12 +39,14 @@ struct IncomingInner {
     on_loopback: bool,
     shared: Arc<Shared>,
     place: Place,
+    /// The client's address has as many connections as it may have.
+    is_too_many: bool,
 }
 
 /// What a connection takes up of its listener, while its request is not answered.
 pub(super) struct Place {
     pub(super) seat: Seat,
-    pub(super) _handshake: Option<OwnedSemaphorePermit>,
+    pub(super) slot: Slot,
 }
 
 impl fmt::Debug for Place {
@@ -54,15 +56,19 @@ impl fmt::Debug for Place {
 }
 
 impl Incoming {
+    /// `client` is whom it counts for, if that is known already.
     pub(super) fn new(
         reached: Reached,
         on_loopback: bool,
         shared: Arc<Shared>,
-        seat: Seat,
-        handshake: Option<OwnedSemaphorePermit>,
+        mut place: Place,
+        client: Option<IpAddr>,
     ) -> Self {
-        let place = Place { seat, _handshake: handshake };
-        Self { inner: Box::new(IncomingInner { reached, on_loopback, shared, place }) }
+        let is_too_many = client.is_some_and(|client| !place.seat.claim(client));
+        if is_too_many {
+            place.slot.release();
+        }
+        Self { inner: Box::new(IncomingInner { reached, on_loopback, shared, place, is_too_many }) }
     }
 
     /// Who connects: a client, or a proxy that has not said yet for whom. `None` by a Unix socket.
@@ -84,47 +90,46 @@ impl Incoming {
     pub fn request(self) -> impl Future<Output = Result<Request, Error>> + Send {
         // Boxed: the handshake needs some memory, and gives it back when it is done.
         Box::pin(async move {
-            let IncomingInner { reached, on_loopback, shared, place } = *self.inner;
-            let (peer, timeout) = (reached.remote_address, shared.control.timeout);
+            let (peer, timeout) = (self.inner.reached.remote_address, self.inner.shared.control.timeout);
             let until = Instant::now().checked_add(timeout);
-            let registry = place.seat.registry();
-            let mut receiving = pin!(deadline(timeout, receive(reached, on_loopback, &shared, place, until)));
-            let mut called = pin!(registry.called());
-            poll_fn(|cx| match called.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Err(shutting_down())),
-                Poll::Pending => receiving.as_mut().poll(cx),
-            })
-            .await
-            .inspect_err(|error| observe::request_failed(peer, error))
+            let registry = self.inner.place.seat.registry();
+            let receiving = deadline(timeout, receive(*self.inner, until));
+            let received = unless(registry.called(), receiving).await;
+            received
+                .unwrap_or_else(|| Err(shutting_down()))
+                .inspect_err(|error| observe::request_failed(peer, error))
         })
     }
 }
 
-async fn receive(
-    reached: Reached,
-    mut on_loopback: bool,
-    shared: &Shared,
-    place: Place,
-    until: Option<Instant>,
-) -> Result<Request, Error> {
+async fn receive(incoming: IncomingInner, until: Option<Instant>) -> Result<Request, Error> {
+    let IncomingInner { reached, mut on_loopback, shared, mut place, mut is_too_many } = incoming;
     let Reached { mut transport, mut local_address, mut remote_address } = reached;
     let control = &shared.control;
     if let Some(proxies) = &shared.proxy_protocol
         && proxies.contain(remote_address.map(|address| address.ip()))
-        && let Some((client, server)) = proxy_protocol::receive(&mut transport).await?
     {
-        (local_address, remote_address) = (Some(server), Some(client));
-        on_loopback = server.ip().to_canonical().is_loopback();
+        let told = proxy_protocol::receive(&mut transport).await?;
+        if let Some((client, server)) = told {
+            (local_address, remote_address) = (Some(server), Some(client));
+            on_loopback = server.ip().to_canonical().is_loopback();
+        }
+        // Trusted proxies tell later whom they speak for.
+        let client = remote_address.map(|address| address.ip());
+        if let Some(client) = client.filter(|client| !control.trusts(Some(*client))) {
+            // The proxy has no share of its own.
+            if told.is_some() && !place.slot.claim(client) {
+                return Err(too_many_handshakes(client));
+            }
+            is_too_many = !place.seat.claim(client);
+        }
     }
-    let peer = remote_address.map(|address| address.ip());
-    // Trusted proxies tell later whom they speak for.
-    if let Some(peer) = peer.filter(|peer| !control.trusts(Some(*peer)))
-        && !place.seat.claim(peer)
-    {
+    if is_too_many && let Some(client) = remote_address {
+        place.slot.release();
         if !shared.has_tls() {
             refuse_busy(&mut transport).await;
         }
-        return Err(too_many(peer));
+        return Err(too_many(client.ip()));
     }
     #[cfg(feature = "__tls")]
     let transport = match &shared.tls {
@@ -154,9 +159,24 @@ pub(super) async fn refuse_busy<T: AsyncRead + AsyncWrite + Unpin>(transport: &m
     let _ = io_handshake::refuse(transport, &refusal).await;
 }
 
-pub(super) fn too_many(address: std::net::IpAddr) -> Error {
+pub(super) fn too_many(address: IpAddr) -> Error {
     let text = format!("{address} has as many connections open as one address may have");
     Error::text(ErrorKind::Handshake, text)
+}
+
+pub(super) fn too_many_handshakes(address: IpAddr) -> Error {
+    let text = format!("{address} has as many opening handshakes under way as one address may have");
+    Error::text(ErrorKind::Handshake, text)
+}
+
+/// What comes of a future, unless another one is done first.
+pub(super) async fn unless<R>(over: impl Future<Output = ()>, future: impl Future<Output = R>) -> Option<R> {
+    let (mut over, mut future) = (pin!(over), pin!(future));
+    poll_fn(|cx| match over.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => future.as_mut().poll(cx).map(Some),
+    })
+    .await
 }
 
 pub(super) fn shutting_down() -> Error {

@@ -1,31 +1,29 @@
 //! Where connections come in.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio::sync::Semaphore;
 
 use super::admission::RequestControl;
 use super::binding::{Endpoint, ListenerBuilder};
 use super::forwarded::Networks;
-use super::incoming::Incoming;
-use super::registry::{Call, Registry};
+use super::handshakes::Handshakes;
+use super::incoming::{Incoming, Place, too_many_handshakes};
+use super::registry::Registry;
 #[cfg(unix)]
 use super::unix;
 #[cfg(unix)]
 use crate::dialling::BoxedStream;
 use crate::error::{Error, ErrorKind};
 use crate::io::transport::{Reached, Transport};
+use crate::observe;
 #[cfg(feature = "__tls")]
 use crate::tls::ServerTls;
 
 /// How long accepting rests after the system had no descriptor or memory to spare.
 const BACK_OFF: Duration = Duration::from_millis(50);
-
-/// How long tasks are given to notice that their connections were cut.
-const CUT_TIME: Duration = Duration::from_millis(100);
 
 /// Accepts connections.
 ///
@@ -35,6 +33,7 @@ const CUT_TIME: Duration = Duration::from_millis(100);
 /// | [connections](ListenerBuilder::max_connections) | 10,000 | clients wait in the queue of the system |
 /// | [of one address](ListenerBuilder::max_connections_per_address) | as many as in all | 503 |
 /// | [opening handshakes](ListenerBuilder::max_handshakes) at once | 4,096 | clients wait in the queue of the system |
+/// | [of one address](ListenerBuilder::max_handshakes_per_address) | 1,024 | the connection is closed at once |
 /// | [time of an opening handshake](RequestControl::timeout), with TLS | 10 s | the connection is dropped |
 /// | [request head](RequestControl::head_limits) | 16 KiB, 100 headers | 431 |
 /// | messages, fragments, what is queued | see [`MessageWebSocketControl`](crate::MessageWebSocketControl) | close frame 1009 |
@@ -64,7 +63,7 @@ pub struct Listener {
     pub(super) socket: Socket,
     pub(super) shared: Arc<Shared>,
     pub(super) registry: Arc<Registry>,
-    pub(super) handshakes: Arc<Semaphore>,
+    pub(super) handshakes: Arc<Handshakes>,
 }
 
 /// What is listened on.
@@ -117,14 +116,23 @@ impl Listener {
     /// # Cancel safety
     /// Safe: no connection is lost.
     pub async fn accept(&self) -> Incoming {
-        // The semaphore is never closed.
-        let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok();
+        let slot = self.handshakes.slot().await;
         let seat = self.registry.seat().await;
+        let mut place = Place { seat, slot };
         loop {
             match self.socket.accept(self.shared.no_delay).await {
                 Ok((reached, on_loopback)) => {
-                    let shared = Arc::clone(&self.shared);
-                    return Incoming::new(reached, on_loopback, shared, seat, handshake);
+                    let peer = reached.remote_address;
+                    let client = self.shared.client(peer.map(|address| address.ip()));
+                    if let Some(client) = client
+                        && !place.slot.claim(client)
+                    {
+                        // A refusal would take what there is not enough of.
+                        drop(reached);
+                        observe::request_failed(peer, &too_many_handshakes(client));
+                        continue;
+                    }
+                    return Incoming::new(reached, on_loopback, Arc::clone(&self.shared), place, client);
                 }
                 Err(error) if is_about_one_connection(&error) => {}
                 Err(_) => tokio::time::sleep(BACK_OFF).await,
@@ -184,14 +192,16 @@ impl Listener {
     pub async fn shutdown(self, patience: Duration) -> usize {
         let Self { socket, registry, .. } = self;
         drop(socket);
-        registry.call(Call::Close);
-        if tokio::time::timeout(patience, registry.empty()).await.is_ok() {
-            return 0;
-        }
-        let left = registry.open();
-        registry.call(Call::Drop);
-        let _ = tokio::time::timeout(CUT_TIME, registry.empty()).await;
-        left
+        registry.shutdown(patience).await
+    }
+}
+
+impl Shared {
+    /// Whom a connection from there counts for, unless it is a proxy that tells later whom it speaks for.
+    pub(super) fn client(&self, peer: Option<IpAddr>) -> Option<IpAddr> {
+        let is_proxy = self.control.trusts(peer)
+            || self.proxy_protocol.as_ref().is_some_and(|proxies| proxies.contain(peer));
+        peer.filter(|_| !is_proxy)
     }
 }
 

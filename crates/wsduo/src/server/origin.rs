@@ -1,7 +1,7 @@
 //! Which web pages may connect (RFC 6455 §10.2), and under which name of this server: browsers let any page open a WebSocket
 //! anywhere, cookies included, and whoever owns a name can point it at any address (DNS rebinding).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::error::{Error, ErrorKind};
 
@@ -30,8 +30,16 @@ pub(crate) enum Hosts {
     #[default]
     Default,
     /// These, and from this machine to itself the names of this machine.
-    Listed(Vec<String>),
+    Listed(Vec<Host>),
     Any,
+}
+
+/// A name or address that this server may be called by, in lower case and without brackets.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    name: String,
+    /// `None` for any.
+    port: Option<u16>,
 }
 
 /// What is known of a request, in plain terms, so that it does not matter who parsed it.
@@ -60,14 +68,36 @@ impl Origins {
 impl Hosts {
     pub(crate) fn allow(&mut self, host: &str) {
         let host = host.to_ascii_lowercase();
-        // As it is compared: an address of IPv6 without a port, without its brackets.
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let host = bare.map_or(host.clone(), str::to_owned);
+        let host = match port(&host).map(str::parse) {
+            // What is no port is nobody's; and an address of IPv6 without brackets has none.
+            Some(Err(_)) => Host { name: host, port: None },
+            Some(Ok(_)) if host.parse::<Ipv6Addr>().is_ok() => Host { name: host, port: None },
+            Some(Ok(port)) => Host { name: name(&host).to_owned(), port: Some(port) },
+            None => Host { name: name(&host).to_owned(), port: None },
+        };
         match self {
             Self::Default => *self = Self::Listed(vec![host]),
             Self::Listed(hosts) => hosts.push(host),
             Self::Any => {}
         }
+    }
+}
+
+impl Host {
+    /// Whether a `Host` header, in lower case, names it. Browsers leave out the port that is the default one.
+    fn is(&self, host: &str, default_port: u16) -> bool {
+        let port = port(host).map_or(Some(default_port), |port| port.parse().ok());
+        self.name == name(host) && (self.port.is_none() || self.port == port)
+    }
+}
+
+impl Asked<'_> {
+    /// The port that is meant where none is told. A page by https asks by wss, so that there is a proxy in between that ends TLS and
+    /// does not say so, if there is no TLS.
+    fn default_port(&self) -> u16 {
+        let is_of_https =
+            |origin: &str| origin.get(..8).is_some_and(|it| it.eq_ignore_ascii_case("https://"));
+        if self.is_secure || self.origin.is_some_and(is_of_https) { 443 } else { 80 }
     }
 }
 
@@ -79,7 +109,7 @@ impl Pages {
         let by_own_name = asked.on_loopback && is_loopback_name(&host);
         if let Hosts::Listed(hosts) = &self.hosts
             && !by_own_name
-            && !hosts.iter().any(|listed| *listed == host || listed.trim_end_matches('.') == name(&host))
+            && !hosts.iter().any(|listed| listed.is(&host, asked.default_port()))
         {
             return Err(refused_host(asked.host));
         }
@@ -142,6 +172,12 @@ fn name(host: &str) -> &str {
         None => host.split(':').next().unwrap_or_default(),
     };
     name.trim_end_matches('.')
+}
+
+/// What stands behind the host as its port.
+fn port(host: &str) -> Option<&str> {
+    let behind = host.rsplit_once(']').map_or(host, |(_, behind)| behind);
+    behind.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.is_empty())
 }
 
 /// Whether a `Host` header names this machine to itself.
@@ -212,6 +248,10 @@ mod tests {
         for origin in ["https://app.example", "http://dev.example:8080", "null", "http://A.example"] {
             assert!(check(origin), "{origin}");
         }
+        // The port that says nothing may be told too.
+        for origin in ["https://app.example:443", "http://a.example:80"] {
+            assert!(check(origin), "{origin}");
+        }
         for origin in
             ["https://app.example:8443", "http://app.example", "http://dev.example", "http://a.example:81"]
         {
@@ -279,6 +319,80 @@ mod tests {
             ("localhost:1", true, true),
         ] {
             assert_eq!(check(&listed, host, None, on_loopback), may, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_default_port_is_the_same_as_none() {
+        for (allowed, host, by_tls, may) in [
+            ("example.org:443", "example.org", true, true),
+            ("example.org:443", "example.org:443", true, true),
+            ("example.org:443", "Example.org.", true, true),
+            ("example.org.:443", "example.org", true, true),
+            ("[2001:DB8::1]:443", "[2001:db8::1]", true, true),
+            ("example.org:443", "example.org:80", true, false),
+            ("example.org:443", "example.org:8443", true, false),
+            ("example.org:443", "evil.example", true, false),
+            ("example.org:80", "example.org", true, false),
+            ("example.org:80", "example.org", false, true),
+            ("example.org:80", "example.org:80", false, true),
+            ("[::1]:80", "[::1]", false, true),
+            ("[::1]:80", "[::1]:443", false, false),
+            ("example.org:443", "example.org", false, false),
+            ("example.org:443", "example.org:443", false, true),
+            ("2001:db8::1", "[2001:db8::1]:9", false, true),
+            ("example.org:https", "example.org", true, false),
+            ("example.org:99999", "example.org:99999", true, false),
+            // Without a port, any.
+            ("example.org", "example.org", true, true),
+            ("example.org", "example.org:443", true, true),
+            ("example.org", "example.org:80", true, true),
+            ("example.org", "example.org:80", false, true),
+        ] {
+            let mut hosts = Hosts::Default;
+            hosts.allow(allowed);
+            let check = |origin: Option<&str>| {
+                let pages = Pages { origins: Origins::Any, hosts: hosts.clone() };
+                pages.check(Asked { host, origin, is_secure: by_tls, on_loopback: false }).is_ok()
+            };
+            assert_eq!(check(None), may, "{allowed} called by {host}, TLS: {by_tls}");
+        }
+        // A page by https came by a proxy that ends TLS and does not say so.
+        let mut hosts = Hosts::Default;
+        hosts.allow("example.org:443");
+        let pages = Pages { origins: Origins::Same, hosts };
+        let asked = Asked {
+            host: "example.org",
+            origin: Some("https://example.org"),
+            is_secure: false,
+            on_loopback: false,
+        };
+        assert!(pages.check(asked).is_ok());
+        assert!(pages.check(Asked { origin: Some("http://example.org"), ..asked }).is_err());
+    }
+
+    #[test]
+    fn an_allowed_origin_may_have_its_default_port_in_either_place() {
+        for (allowed, origin, may) in [
+            ("https://example.org:443", "https://example.org", true),
+            ("https://example.org", "https://example.org:443", true),
+            ("https://example.org:443", "https://example.org:443", true),
+            ("http://example.org:80", "http://example.org", true),
+            ("http://example.org", "http://example.org:80", true),
+            ("https://[::1]:443", "https://[::1]", true),
+            ("https://example.org:80", "https://example.org", false),
+            ("http://example.org:443", "http://example.org", false),
+            ("https://example.org:443", "http://example.org", false),
+            ("http://example.org", "https://example.org", false),
+        ] {
+            for is_secure in [true, false] {
+                let mut origins = Origins::Same;
+                origins.allow(allowed);
+                let pages = Pages { origins, hosts: Hosts::Default };
+                let asked =
+                    Asked { host: "other.example", origin: Some(origin), is_secure, on_loopback: false };
+                assert_eq!(pages.check(asked).is_ok(), may, "{allowed} for {origin}, TLS: {is_secure}");
+            }
         }
     }
 }

@@ -5,9 +5,13 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use slab::Slab;
 use tokio::sync::{Notify, Semaphore};
+
+/// How long tasks are given to notice that their connections were cut.
+const CUT_TIME: Duration = Duration::from_millis(100);
 
 /// What a server that ends asks of its connections. The later ones are the stronger ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +71,17 @@ impl Registry {
         if let Ok(permit) = self.slots.acquire().await {
             permit.forget();
         }
+        self.sit()
+    }
+
+    /// A place for another connection, if there is one.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn try_seat(self: &Arc<Self>) -> Option<Seat> {
+        self.slots.try_acquire().ok()?.forget();
+        Some(self.sit())
+    }
+
+    fn sit(self: &Arc<Self>) -> Seat {
         let index = self.seats().wakers.insert(Waker::noop().clone());
         Seat { registry: Arc::clone(self), index: u32::try_from(index).unwrap_or(u32::MAX), heeded: 0 }
     }
@@ -82,6 +97,18 @@ impl Registry {
         let wakers: Vec<Waker> = self.seats().wakers.iter().map(|(_, waker)| waker.clone()).collect();
         wakers.into_iter().for_each(Waker::wake);
         self.changed.notify_waiters();
+    }
+
+    /// Has all connections close and waits for them, then ends those that are left, and returns how many that were.
+    pub(crate) async fn shutdown(&self, patience: Duration) -> usize {
+        self.call(Call::Close);
+        if tokio::time::timeout(patience, self.empty()).await.is_ok() {
+            return 0;
+        }
+        let left = self.open();
+        self.call(Call::Drop);
+        let _ = tokio::time::timeout(CUT_TIME, self.empty()).await;
+        left
     }
 
     /// Waits until connections are asked to close.
@@ -180,7 +207,7 @@ impl Drop for Seat {
 }
 
 /// Whom an address stands for: of IPv6 a site has a whole /64 to itself, and more.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

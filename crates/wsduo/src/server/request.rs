@@ -13,7 +13,7 @@ use wsduo_proto::handshake;
 use super::admission::RequestControl;
 use super::credentials::{self, Denial};
 use super::forwarded::Told;
-use super::incoming::{Place, deadline, refuse_busy, shutting_down, too_many};
+use super::incoming::{Place, deadline, refuse_busy, shutting_down, too_many, too_many_handshakes, unless};
 use crate::answer::Answer;
 use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
@@ -59,6 +59,15 @@ pub(super) struct Origin {
     pub(super) until: Option<Instant>,
 }
 
+impl Origin {
+    /// It is decided that the request is refused. Whether the client reads that keeps nobody waiting.
+    fn decided(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.slot.release();
+        }
+    }
+}
+
 impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Waits for a request on any transport: the opening handshake of a server, up to the decision.
     ///
@@ -79,19 +88,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     pub(super) async fn receive(
         mut transport: T,
         control: &RequestControl,
-        origin: Origin,
+        mut origin: Origin,
         tune: fn(&T, &Settings),
     ) -> Result<Self, Error> {
-        let (request, behind_handshake) = io_handshake::server(&mut transport, control.limits).await?;
+        let (request, behind_handshake) = match io_handshake::server(&mut transport, control.limits).await? {
+            Ok(received) => received,
+            Err(error) => {
+                origin.decided();
+                // The client's mistake is what the caller should hear of, not that the answer found no reader.
+                let _ = io_handshake::refuse(&mut transport, &error.refusal()).await;
+                return Err(io_handshake::handshake_error(error));
+            }
+        };
         let told = control.told(origin.facts.remote_address.map(|address| address.ip()), &request.headers);
-        if let (Some(place), Some(client)) = (&origin.place, told.client)
-            && !place.seat.claim(client)
-        {
-            refuse_busy(&mut transport).await;
-            return Err(too_many(client));
+        if let (Some(place), Some(client)) = (&mut origin.place, told.client) {
+            // Of others it was counted when they came, and proxies have no share of their own.
+            if told.by_proxy && !control.trusts(Some(client)) && !place.slot.claim(client) {
+                return Err(too_many_handshakes(client));
+            }
+            if !place.seat.claim(client) {
+                place.slot.release();
+                refuse_busy(&mut transport).await;
+                return Err(too_many(client));
+            }
         }
         let (has_tls, on_loopback) = (origin.tls.is_some(), origin.on_loopback);
         if let Err(error) = control.check(&request, has_tls, on_loopback, &told) {
+            origin.decided();
             let body = format!("{error}\n");
             let refusal = handshake::refusal(StatusCode::FORBIDDEN, &HeaderMap::new(), &body);
             let _ = io_handshake::refuse(&mut transport, &refusal).await;
@@ -191,11 +214,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Decides whether the client may enter, within what is left of the [time](RequestControl::timeout) of the opening handshake:
     /// the request, and what was found out.
     ///
-    /// A [`Denial`] is what the client gets. If time runs out it gets a 503.
+    /// A [`Denial`] is what the client gets. If time runs out or the listener is [shut down](crate::Listener::shutdown)
+    /// meanwhile, it gets a 503.
     ///
     /// # Errors
     /// [`ErrorKind::Handshake`] if it was denied, [`ErrorKind::InvalidInput`] if the denial has a header that cannot be sent,
-    /// [`ErrorKind::TimedOut`].
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::Closed`] if the listener is shut down.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection, and drops what `decide` was waiting for.
@@ -221,21 +245,30 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         self,
         decide: impl AsyncFnOnce(&Self) -> Result<R, Denial>,
     ) -> Result<(Self, R), Error> {
-        let deciding = decide(&self);
-        let decided = match self.inner.origin.until {
-            Some(until) => tokio::time::timeout_at(until, deciding).await,
-            None => Ok(deciding.await),
+        let registry = self.inner.origin.place.as_ref().map(|place| place.seat.registry());
+        let called = async {
+            match &registry {
+                Some(registry) => registry.called().await,
+                None => std::future::pending().await,
+            }
         };
-        let (denial, error) = match decided {
-            Ok(Ok(found)) => return Ok((self, found)),
-            Ok(Err(denial)) => {
+        let deciding = async {
+            match self.inner.origin.until {
+                Some(until) => tokio::time::timeout_at(until, decide(&self)).await.ok(),
+                None => Some(decide(&self).await),
+            }
+        };
+        let (denial, error) = match unless(called, deciding).await {
+            Some(Some(Ok(found))) => return Ok((self, found)),
+            Some(Some(Err(denial))) => {
                 let text = format!("the request was denied with {}", denial.status);
                 (denial, Error::text(ErrorKind::Handshake, text))
             }
-            Err(_) => {
+            Some(None) => {
                 let text = "it was not decided in time whether the client may enter";
                 (StatusCode::SERVICE_UNAVAILABLE.into(), Error::text(ErrorKind::TimedOut, text))
             }
+            None => (StatusCode::SERVICE_UNAVAILABLE.into(), shutting_down()),
         };
         // That the answer found no reader is of less interest.
         let _ = self.refuse_with(denial.status, &denial.headers, &denial.body).await;
@@ -288,7 +321,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             mut transport,
             request,
             behind_handshake,
-            origin: Origin { mut facts, tls, place, .. },
+            mut origin,
             require_subprotocol,
             tune,
             subprotocol,
@@ -296,12 +329,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             invalid,
             ..
         } = *self.inner;
-        if place.as_ref().is_some_and(|place| place.seat.is_called()) {
+        if origin.place.as_ref().is_some_and(|place| place.seat.is_called()) {
+            origin.decided();
             refuse_busy(&mut transport).await;
             return Err(shutting_down());
         }
         let answer = Answer::new(&request, settings, subprotocol, headers);
         if require_subprotocol && let Err(error) = answer.check_subprotocol(settings) {
+            origin.decided();
             let body = format!("{error}\n");
             let refusal = handshake::refusal(StatusCode::BAD_REQUEST, &HeaderMap::new(), &body);
             let _ = io_handshake::refuse(&mut transport, &refusal).await;
@@ -317,6 +352,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         let response = match response {
             Ok(response) => response,
             Err(error) => {
+                origin.decided();
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 let refusal = handshake::refusal(status, &HeaderMap::new(), "internal server error\n");
                 let _ = io_handshake::refuse(&mut transport, &refusal).await;
@@ -339,6 +375,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             Some(timeout) => deadline(timeout, answering).await?,
             None => answering.await?,
         }
+        let Origin { mut facts, tls, place, .. } = origin;
         if subprotocol.is_some() || tls.is_some() {
             facts.agreed = Some(Arc::new(Agreed { subprotocol, tls, ..Agreed::default() }));
         }
@@ -371,7 +408,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Dropping the future closes the connection.
     pub async fn refuse_with(self, status: StatusCode, headers: &HeaderMap, body: &str) -> Result<(), Error> {
         observe::refused_request(self.remote_address(), &self.inner.request, status);
-        let mut transport = self.inner.transport;
+        let RequestInner { mut transport, mut origin, .. } = *self.inner;
+        origin.decided();
         io_handshake::refuse(&mut transport, &handshake::refusal(status, headers, body)).await
     }
 }

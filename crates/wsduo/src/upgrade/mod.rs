@@ -33,29 +33,33 @@
 //! There is nothing to switch on: these are functions of requests, which any `tower::Service` may call. Layers around it see
 //! the request, and the response with the status 101 and an empty body: authentication, tracing, limits and timeouts work up
 //! to there. The socket lives on in its own task: no layer times it out, and a graceful shutdown of the server does not wait
-//! for it.
+//! for it; [`Sockets`] do.
 //!
 //! # What the server around has to do
 //!
-//! Where the connection comes from, whether it has TLS and how long it may take to send a request are not known here. So
-//! [`allow_host`](crate::RequestControl::allow_host) is to be set for a server on a loopback address, or a web page that
-//! owns a name may let it point there (a [`Listener`](crate::Listener) sees that by itself);
-//! [`trust_proxies`](crate::RequestControl::trust_proxies) has no effect; and limits of connections and deadlines before the
-//! request are those of the server.
+//! Where the connection comes from and whether it has TLS is not known here, unless it is told by a [`ConnectionInformation`]
+//! among the extensions of the request (the extractor for axum finds axum's own `ConnectInfo` too). Untold,
+//! [`allow_host`](crate::RequestControl::allow_host) is to be set for a server on a loopback address, or a web page that owns a
+//! name may let it point there; and [`trust_proxies`](crate::RequestControl::trust_proxies) has no effect. Limits of connections
+//! and of their addresses, and deadlines before the request, are those of the server.
 //!
 //! # HTTP/2
 //!
 //! WebSockets over HTTP/2 (RFC 8441) are refused with 505. Browsers then need a server that offers HTTP/1.1 alone by ALPN,
 //! or one that does not enable the extended CONNECT, as hyper does not unless told to.
 
+mod connection;
 mod pending;
 mod refusal;
 mod request;
+mod sockets;
 mod transport;
 
+pub use connection::ConnectionInformation;
 pub use pending::Pending;
 pub use refusal::Refusal;
 pub use request::UpgradeRequest;
+pub use sockets::Sockets;
 
 use crate::RequestControl;
 
@@ -79,7 +83,8 @@ pub fn upgrade_with<B>(
 ) -> Result<UpgradeRequest, Refusal> {
     let on_upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
     let judged = UpgradeRequest::new(request.method(), request.uri(), request.version(), request.headers())?;
-    judged.connected(on_upgrade)?.welcome(control)
+    let connection = ConnectionInformation::of(request.extensions());
+    judged.connected(on_upgrade)?.over(connection).welcome(control)
 }
 
 /// Judges the head of a request, as [`upgrade_with`] does.
@@ -92,7 +97,8 @@ pub fn upgrade_parts(
 ) -> Result<UpgradeRequest, Refusal> {
     let on_upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
     let judged = UpgradeRequest::new(&parts.method, &parts.uri, parts.version, &parts.headers)?;
-    judged.connected(on_upgrade)?.welcome(control)
+    let connection = ConnectionInformation::of(&parts.extensions);
+    judged.connected(on_upgrade)?.over(connection).welcome(control)
 }
 
 /// Judges the head of a request that a server without hyper has parsed. The connection is handed in later, to
@@ -101,6 +107,6 @@ pub fn upgrade_parts(
 /// # Errors
 /// As [`upgrade`].
 pub fn detached<B>(request: &http::Request<B>, control: &RequestControl) -> Result<UpgradeRequest, Refusal> {
-    UpgradeRequest::new(request.method(), request.uri(), request.version(), request.headers())?
-        .welcome(control)
+    let judged = UpgradeRequest::new(request.method(), request.uri(), request.version(), request.headers())?;
+    judged.over(ConnectionInformation::of(request.extensions())).welcome(control)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use wsduo_proto::handshake::HandshakeError;
 
@@ -11,7 +11,7 @@ use crate::io::handshake::handshake_error;
 
 /// Why a request is not accepted, and the response that tells the client.
 ///
-/// 400, 403, 405, 426 or 505 as the client's mistake is; 500 for one of ours, of which the client learns nothing.
+/// 400, 403, 405, 426 or 505 as the client's mistake is; 503 where there is [no place](super::Sockets); 500 for one of ours, of which the client learns nothing.
 #[derive(Clone)]
 pub struct Refusal {
     /// Boxed: it is returned where nearly always something else is.
@@ -41,6 +41,14 @@ impl Refusal {
     pub(crate) fn told(status: StatusCode, error: Error) -> Self {
         let body = format!("{error}\n");
         Self::new(status, HeaderMap::new(), body, error)
+    }
+
+    /// There is no place, or not any more.
+    pub(super) fn busy() -> Self {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("10"))]);
+        let text = "no more connections at present";
+        let error = Error::text(ErrorKind::Closed, text);
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, headers, format!("{text}\n"), error)
     }
 
     /// A mistake of ours.

@@ -1,14 +1,16 @@
 //! A request that is in order, and the decision about it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use wsduo_proto::{Role, handshake};
 
+use super::connection::ConnectionInformation;
 use super::pending::Pending;
 use super::refusal::Refusal;
+use super::sockets::Sockets;
 use super::transport::Freed;
 use crate::RequestControl;
 use crate::answer::Answer;
@@ -18,6 +20,7 @@ use crate::information::{Agreed, Facts};
 use crate::message_web_socket::MessageWebSocket;
 use crate::observe;
 use crate::server::Told;
+use crate::server::registry::Seat;
 use crate::stream_control::StreamWebSocketControl;
 use crate::stream_web_socket::StreamWebSocket;
 
@@ -27,6 +30,9 @@ use crate::stream_web_socket::StreamWebSocket;
 pub struct UpgradeRequest {
     request: handshake::Request,
     on_upgrade: Option<OnUpgrade>,
+    connection: ConnectionInformation,
+    told: Told,
+    seat: Option<Seat>,
     remote_address: Option<SocketAddr>,
     require_subprotocol: bool,
     subprotocol: Option<String>,
@@ -52,6 +58,9 @@ impl UpgradeRequest {
         Ok(Self {
             request,
             on_upgrade: None,
+            connection: ConnectionInformation::new(),
+            told: Told::default(),
+            seat: None,
             remote_address: None,
             require_subprotocol: false,
             subprotocol: None,
@@ -70,11 +79,17 @@ impl UpgradeRequest {
         Err(Refusal::internal(Error::text(ErrorKind::Misuse, text)))
     }
 
+    /// It came by this connection.
+    pub(crate) fn over(self, connection: ConnectionInformation) -> Self {
+        Self { connection, ..self }
+    }
+
     /// Refuses what may not connect.
     pub(crate) fn welcome(self, control: &RequestControl) -> Result<Self, Refusal> {
-        // What is in front, and behind which address this is, the server around knows alone.
-        match control.check(&self.request, false, false, &Told::default()) {
-            Ok(()) => Ok(Self { require_subprotocol: control.require_subprotocol, ..self }),
+        let told = self.connection.told(control, &self.request.headers);
+        let (has_tls, on_loopback) = (self.connection.has_tls(), self.connection.is_on_loopback());
+        match control.check(&self.request, has_tls, on_loopback, &told) {
+            Ok(()) => Ok(Self { told, require_subprotocol: control.require_subprotocol, ..self }),
             Err(error) => Err(Refusal::told(StatusCode::FORBIDDEN, error)),
         }
     }
@@ -109,6 +124,23 @@ impl UpgradeRequest {
         &self.request.subprotocols
     }
 
+    /// The client's address: what [trusted proxies](RequestControl::trust_proxies) say, and otherwise the other end of the
+    /// connection. `None` unless a [`ConnectionInformation`] tells it. In axum the proxies are asked when the request is accepted.
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.told.client.or(self.connection.remote().map(|address| address.ip()))
+    }
+
+    /// Puts the socket that there will be among these, to be counted and closed with them.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with 503 if they are as many as may be, or being closed.
+    pub fn among(self, sockets: &Sockets) -> Result<Self, Refusal> {
+        match sockets.seat() {
+            Some(seat) => Ok(Self { seat: Some(seat), ..self }),
+            None => Err(Refusal::busy()),
+        }
+    }
+
     /// Chooses a subprotocol, which must be one of those offered.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
@@ -126,8 +158,8 @@ impl UpgradeRequest {
     }
 
     /// The client's address, for the socket's [information](crate::MessageWebSocketInformation): where the connection is
-    /// neither TCP nor known to this crate, such as behind TLS, only the server knows it. Default: the address of a TCP
-    /// connection.
+    /// neither TCP nor known to this crate, such as behind TLS, only the server knows it. Default: that of the
+    /// [`ConnectionInformation`], or of a TCP connection.
     #[must_use]
     pub fn remote_address(mut self, address: SocketAddr) -> Self {
         self.remote_address = Some(address);
@@ -164,8 +196,18 @@ impl UpgradeRequest {
         self,
         settings: &Arc<Settings>,
     ) -> Result<(Response<B>, Pending<MessageWebSocket>), Refusal> {
-        let Self { request, on_upgrade, remote_address, require_subprotocol, subprotocol, headers, invalid } =
-            self;
+        let Self {
+            request,
+            on_upgrade,
+            connection: known,
+            told: _,
+            seat,
+            remote_address,
+            require_subprotocol,
+            subprotocol,
+            headers,
+            invalid,
+        } = self;
         invalid.map_or_else(|| settings.check(), Err).map_err(Refusal::internal)?;
         let answer = Answer::new(&request, settings, subprotocol, headers);
         if require_subprotocol {
@@ -188,10 +230,17 @@ impl UpgradeRequest {
             let Freed { transport, local_address, remote_address: found, behind_handshake } = freed;
             let agreed = subprotocol
                 .map(|subprotocol| Arc::new(Agreed { subprotocol: Some(subprotocol), ..Agreed::default() }));
-            let facts = Facts { local_address, remote_address: remote_address.or(found), agreed };
+            let local_address = known.local().or(local_address);
+            let remote_address = remote_address.or(known.remote()).or(found);
+            let facts = Facts { local_address, remote_address, agreed };
             let connection = settings.connection(Role::Server, compression);
             observe::answered(facts.remote_address, None);
-            MessageWebSocket::open_asked(transport, connection, facts, behind_handshake, &asked)
+            let mut socket =
+                MessageWebSocket::open_asked(transport, connection, facts, behind_handshake, &asked);
+            if let Some(seat) = seat {
+                socket.take_seat(seat);
+            }
+            socket
         };
         Ok((response, Pending::new(on_upgrade, timeout, Box::new(open))))
     }

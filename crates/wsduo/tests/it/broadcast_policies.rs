@@ -163,6 +163,61 @@ async fn who_is_waited_for_in_vain_is_let_go_and_the_publisher_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_receiver_is_waited_for_from_when_it_held_up_the_publisher() {
+    let second = Duration::from_secs(1);
+    // How long the late one takes to read, and whether it is kept.
+    for (pause, is_kept) in [(6, true), (8, false)] {
+        // Full from the beginning and read before, or empty until the publisher waits for another.
+        for was_full in [true, false] {
+            let broadcaster = Broadcaster::with(three(SlowConsumer::Wait).wait_timeout(7 * second));
+            let mut first = broadcaster.subscribe(TOPIC).unwrap();
+            publish_numbers(&broadcaster, 0..if was_full { 0 } else { 3 }).await;
+            let mut late = broadcaster.subscribe(TOPIC).unwrap();
+            late.add("other").unwrap();
+            publish_numbers(&broadcaster, 0..if was_full { 3 } else { 0 }).await;
+            let mut publishing = Box::pin(broadcaster.publish(TOPIC, "last"));
+            assert!(waits(&mut publishing));
+
+            tokio::time::advance(5 * second).await;
+            take_all(&mut late).await;
+            for number in 0..3 {
+                soon(broadcaster.publish("other", number.to_string())).await;
+            }
+            assert!(waits(&mut publishing));
+            tokio::time::advance(second).await;
+            take_all(&mut first).await;
+            assert!(waits(&mut publishing));
+            let began = Instant::now();
+            let reading = async {
+                tokio::time::sleep(pause * second).await;
+                late.next().await.is_ok()
+            };
+            let (published, read) = tokio::join!(soon(publishing), soon(reading));
+            assert_eq!(read, is_kept, "{pause} {was_full}");
+            assert_eq!(published.disconnected, usize::from(!is_kept));
+            assert_eq!(began.elapsed(), pause * second);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_goes_is_not_waited_for() {
+    let broadcaster = Broadcaster::with(three(SlowConsumer::Wait));
+    let mut first = broadcaster.subscribe(TOPIC).unwrap();
+    let (second, mut third) = (broadcaster.subscribe(TOPIC).unwrap(), broadcaster.subscribe(TOPIC).unwrap());
+    publish_numbers(&broadcaster, 0..3).await;
+    let mut publishing = Box::pin(broadcaster.publish(TOPIC, "last"));
+    assert!(waits(&mut publishing));
+    // While another one is waited for.
+    drop(second);
+    third.remove(TOPIC);
+    let began = Instant::now();
+    take_all(&mut first).await;
+    assert_eq!(soon(publishing).await.receivers, 1);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn publishers_that_wait_keep_their_order_and_dropped_ones_publish_nothing() {
     let broadcaster = Broadcaster::with(three(SlowConsumer::Wait));
     let mut slow = broadcaster.subscribe(TOPIC).unwrap();

@@ -8,8 +8,8 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wsduo::{
-    CloseCode, Error, ErrorKind, ForwardedHeader, Identity, Listener, ListenerBuilder, MessageWebSocket,
-    MessageWebSocketControl, Request, RequestControl, StreamWebSocketControl,
+    CloseCode, Denial, Error, ErrorKind, ForwardedHeader, Identity, Listener, ListenerBuilder,
+    MessageWebSocket, MessageWebSocketControl, Request, RequestControl, StreamWebSocketControl,
 };
 
 use crate::support::{control, kind, poll_once, text};
@@ -274,6 +274,33 @@ async fn opening_handshakes_end_when_their_server_shuts_down() {
     assert_eq!(error.refusal().unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(TcpStream::connect(address).await.is_err());
     drop(silent);
+}
+
+#[tokio::test]
+async fn a_decision_that_hangs_ends_when_its_server_shuts_down() {
+    let (listener, _) = listen(local()).await;
+    let mut client = TcpStream::connect(listener.local_address().unwrap()).await.unwrap();
+    client.write_all(format!("{REQUEST}\r\n").as_bytes()).await.unwrap();
+    let request = listener.accept().await.request().await.unwrap();
+    let guard = Arc::new(());
+    let held = Arc::clone(&guard);
+    let mut deciding = Box::pin(request.authenticate(async move |_: &Request| {
+        let _held = held;
+        std::future::pending::<Result<(), Denial>>().await
+    }));
+    assert!(poll_once(&mut deciding).is_pending());
+    let asking = async {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        drop(client);
+        answer
+    };
+    let (cut, decided, answer) = tokio::join!(listener.shutdown(Duration::from_secs(3600)), deciding, asking);
+    assert_eq!((cut, kind(decided)), (0, ErrorKind::Closed));
+    assert_eq!(Arc::strong_count(&guard), 1);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nConnection: close"), "{answer}");
+    assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", body.len())), "{answer}");
 }
 
 #[tokio::test]

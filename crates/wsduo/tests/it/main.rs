@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy sees helpers as code outside of tests")]
 
 mod answers;
+mod any_request;
 mod api;
 mod authentication;
 mod authority;
@@ -19,6 +20,7 @@ mod errors;
 mod faults;
 mod faults_at_connecting;
 mod handler;
+mod handshake_limits;
 mod held_back;
 mod http_server;
 mod listener;
@@ -42,3 +44,4 @@ mod tls;
 mod upgrade;
 mod upgrade_axum;
 mod upgrade_connections;
+mod upgrade_told;
