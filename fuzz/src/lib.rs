@@ -11,8 +11,12 @@ pub mod decoder;
 mod deflate;
 pub mod handshake_request;
 pub mod handshake_response;
+pub mod journey;
 mod naive;
 mod naive_inflate;
+pub mod proxies;
+mod scripted;
+pub mod server_headers;
 mod splits;
 pub mod tunnel;
 pub mod uri;
@@ -21,13 +25,16 @@ pub mod uri;
 pub type Check = fn(&[u8]);
 
 /// Every check, by the name of its fuzz target.
-pub const TARGETS: [(&str, Check); 8] = [
+pub const TARGETS: [(&str, Check); 11] = [
     ("compression", compression::run),
     ("connection", connection::run),
     ("conversation", conversation::run),
     ("decoder", decoder::run),
     ("handshake_request", handshake_request::run),
     ("handshake_response", handshake_response::run),
+    ("journey", journey::run),
+    ("proxies", proxies::run),
+    ("server_headers", server_headers::run),
     ("tunnel", tunnel::run),
     ("uri", uri::run),
 ];
