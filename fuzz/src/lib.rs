@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod certificates;
 // The command is no library: what is tried of it is taken in by its path.
 #[allow(dead_code, reason = "the rest is for the command itself")]
 mod command;
@@ -33,7 +34,8 @@ pub mod winrt_reader;
 pub type Check = fn(&[u8]);
 
 /// Every check, by the name of its fuzz target.
-pub const TARGETS: [(&str, Check); 13] = [
+pub const TARGETS: [(&str, Check); 14] = [
+    ("certificates", certificates::run),
     ("compression", compression::run),
     ("connection", connection::run),
     ("conversation", conversation::run),

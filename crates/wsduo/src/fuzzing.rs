@@ -16,6 +16,9 @@ use crate::io::journey::Journey;
 use crate::io::socks::{self, Target};
 use crate::server::{RequestControl, credentials, forwarded, proxy_protocol};
 
+#[cfg(feature = "__tls")]
+pub use crate::tls::fuzzing::certificate_faults;
+
 /// Asks a SOCKS proxy of this version, 4 or 5, for a connection to an address or to a name.
 ///
 /// # Errors
