@@ -24,7 +24,7 @@ cargo xtask ci --list                     the steps and the command of each
 cargo xtask conformance [server|client] [--fast|--medium|--whole] [--kosoku] [--store]
                                           the Autobahn cases against our examples; both roles, --fast
                                           --kosoku: the second runner   --store: keep the results (--whole only)
-cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones, N seconds each (20)
+cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones, N seconds each (20), two at a time
 cargo xtask interop [--mib N]             byte streams to and from Python websockets and Node ws, N MiB each (64)
 cargo xtask interop-compression [websockets|aiohttp|ws]…
                                           compressed messages with other libraries, both ways, with every parameter
