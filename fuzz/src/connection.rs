@@ -19,6 +19,20 @@ const MOST_OPERATIONS: usize = 200;
 /// How much may wait on the link and at its ends; beyond, nothing more is sent.
 const MOST_QUEUED: usize = 1 << 20;
 
+/// Messages up to this length cost little; a run may be short of longer ones.
+const SHORT: usize = 512;
+
+/// What binary messages repeat: its length divides that of no buffer or window.
+const ALL_BYTES: [u8; 251] = {
+    let mut bytes = [0; 251];
+    let mut at = 0;
+    while at < bytes.len() {
+        bytes[at] = at as u8;
+        at += 1;
+    }
+    bytes
+};
+
 #[derive(Clone, Copy, Debug, Arbitrary)]
 enum Side {
     Client,
@@ -92,7 +106,7 @@ enum How {
 /// pings are answered; that both see the same end; that nothing fails unless bytes are damaged; that the end comes in time.
 pub fn run(data: &[u8]) {
     let connection = |role, now| Connection::new(role, Arc::new(Config::default()), now);
-    Link::new(connection, false).perform_all(Unstructured::new(data));
+    Link::new(connection, false, |_| usize::MAX).perform_all(Unstructured::new(data));
 }
 
 /// One side, and what is known of it.
@@ -112,6 +126,8 @@ struct End {
     answered: Option<u64>,
     failure: Option<CloseCode>,
     next_key: u32,
+    /// How many bytes of long messages this side may still send; beyond, all are short.
+    long_left: usize,
 }
 
 pub(crate) struct Link {
@@ -126,7 +142,7 @@ pub(crate) struct Link {
 }
 
 impl End {
-    fn new(connection: Connection) -> Self {
+    fn new(connection: Connection, long_left: usize) -> Self {
         Self {
             connection,
             arriving: VecDeque::new(),
@@ -138,6 +154,27 @@ impl End {
             answered: None,
             failure: None,
             next_key: 1,
+            long_left,
+        }
+    }
+
+    /// A message of about `len` bytes, whose characters take one to four. Most are short, or a run would take too long.
+    fn message(&mut self, text: bool, len: u16) -> Message {
+        let mut len = usize::from(len);
+        if !len.is_multiple_of(8) || len > self.long_left {
+            len %= SHORT;
+        }
+        if len > SHORT {
+            self.long_left -= len;
+        }
+        if text {
+            let mut text = "aé€😀".repeat(len / 10);
+            text.push('z');
+            Message::from(text)
+        } else {
+            let mut bytes = ALL_BYTES.repeat(len / ALL_BYTES.len() + 1);
+            bytes.truncate(len);
+            Message::from(bytes)
         }
     }
 
@@ -188,13 +225,12 @@ impl End {
         let filled = output.gather(&mut slices);
         let mut bytes = Vec::new();
         for slice in &slices[..filled] {
-            bytes.extend_from_slice(slice);
+            bytes.extend_from_slice(&slice[..slice.len().min(len - bytes.len())]);
         }
         match output.contiguous() {
             Some(all) => assert!(all.starts_with(&bytes), "both views show the same bytes"),
-            None => assert!(!bytes.is_empty()),
+            None => assert!(slices[..filled].iter().any(|slice| !slice.is_empty())),
         }
-        bytes.truncate(len);
         output.advance(bytes.len());
         if !bytes.is_empty() {
             self.connection.wrote();
@@ -211,7 +247,7 @@ impl End {
             return false;
         };
         let len = len.min(room).min(self.arriving.len());
-        buffer.extend(self.arriving.drain(..len));
+        buffer.extend_from_slice(&take(&mut self.arriving, len));
         match self.connection.payload_read(len) {
             Some(Event::Message(message)) => got.push(message.into_owned()),
             None => {}
@@ -229,7 +265,7 @@ impl End {
         if !self.input.is_empty() || len == 0 {
             return false;
         }
-        let mut payload: Vec<u8> = self.arriving.drain(..len).collect();
+        let mut payload = take(&mut self.arriving, len);
         let ended = self.connection.payload_into(&mut payload);
         assert!(!ended || len as u64 == remaining, "a message ends with a frame");
         self.receiving.extend_from_slice(&payload);
@@ -243,7 +279,7 @@ impl End {
     fn read(&mut self, len: usize, how: How, may_fail: bool) -> Vec<Message> {
         let mut got = Vec::new();
         let len = len.min(self.arriving.len());
-        self.input.extend(self.arriving.drain(..len));
+        self.input.extend_from_slice(&take(&mut self.arriving, len));
         if len > 0 {
             self.connection.heard();
         }
@@ -299,12 +335,16 @@ impl End {
 }
 
 impl Link {
-    /// `limited` if messages may be larger than the sides allow.
-    pub(crate) fn new(mut connection: impl FnMut(Role, Instant) -> Connection, limited: bool) -> Self {
+    /// `limited` if messages may be larger than the sides allow; each sends `most_long` bytes of long messages at most.
+    pub(crate) fn new(
+        mut connection: impl FnMut(Role, Instant) -> Connection,
+        limited: bool,
+        most_long: impl Fn(Role) -> usize,
+    ) -> Self {
         let now = Instant::now();
         Self {
-            client: End::new(connection(Role::Client, now)),
-            server: End::new(connection(Role::Server, now)),
+            client: End::new(connection(Role::Client, now), most_long(Role::Client)),
+            server: End::new(connection(Role::Server, now), most_long(Role::Server)),
             now,
             damaged: false,
             limited,
@@ -346,7 +386,8 @@ impl Link {
             Operation::Send { side, text, len, owned } => {
                 let end = self.end(side);
                 if end.connection.queued() < MOST_QUEUED {
-                    end.send(message(text, len), owned);
+                    let message = end.message(text, len);
+                    end.send(message, owned);
                 }
             }
             Operation::SendPart { side, text, bytes, is_complete } => {
@@ -522,20 +563,17 @@ impl Link {
     }
 }
 
+/// The first bytes, taken together: one by one takes longer than what is to be tried.
+fn take(bytes: &mut VecDeque<u8>, len: usize) -> Vec<u8> {
+    let (front, back) = bytes.as_slices();
+    let split = len.min(front.len());
+    let taken = [&front[..split], &back[..len - split]].concat();
+    bytes.drain(..len);
+    taken
+}
+
 /// Keys that differ, and are never zero, which would mask nothing.
 fn key(next: &mut u32) -> [u8; 4] {
     *next = next.wrapping_mul(747_796_405) | 1;
     next.to_le_bytes()
-}
-
-/// A message of about `len` bytes, whose characters take one to four. Most are short, or a run would take too long.
-fn message(text: bool, len: u16) -> Message {
-    let len = usize::from(if len.is_multiple_of(8) { len } else { len % 512 });
-    if text {
-        let mut text = "aé€😀".repeat(len / 10);
-        text.push('z');
-        Message::from(text)
-    } else {
-        Message::from((0..=250).cycle().take(len).collect::<Vec<u8>>())
-    }
 }

@@ -60,7 +60,20 @@ pub fn run(data: &[u8]) {
             }
         }
     };
-    Link::new(connection, limited).perform_all(input);
+    Link::new(connection, limited, |role| settings.most_long(role)).perform_all(input);
+}
+
+impl Settings {
+    /// Bytes of long messages: three times what the window holds, so that it is gone through. More takes long, the longer the
+    /// smaller the window, and finds nothing that this does not.
+    fn most_long(&self, role: Role) -> usize {
+        let window_bits = match (&self.upward, role) {
+            (None, _) => 15,
+            (Some(upward), Role::Client) => bits(upward),
+            (Some(_), Role::Server) => bits(&self.downward),
+        };
+        3 << window_bits
+    }
 }
 
 impl Limits {
@@ -83,11 +96,14 @@ impl Limits {
 }
 
 fn agreement(sends: &Direction, receives: &Direction) -> DeflateAgreement {
-    let bits = |direction: &Direction| 9 + direction.window_bits % 7;
     DeflateAgreement {
         send_window_bits: bits(sends),
         receive_window_bits: if receives.receiver_expects_more { 15 } else { bits(receives) },
         send_context_takeover: sends.takeover,
         receive_context_takeover: receives.takeover || receives.receiver_expects_more,
     }
+}
+
+fn bits(direction: &Direction) -> u8 {
+    9 + direction.window_bits % 7
 }

@@ -1,12 +1,18 @@
-//! The fuzz targets of `fuzz/`, each for a short while.
+//! The fuzz targets of `fuzz/`, each for a short while, two at a time.
 //!
 //! The stored inputs in `fuzz/corpus` stay as they are: what a run finds of interest goes to `fuzz/target/corpus`.
 
 use std::fs;
+use std::io::{self, Write};
+use std::process::Command;
+use std::thread;
 
 use crate::shell::{Outcome, cargo, command, root, run, succeeds};
 
 pub(crate) const DEFAULT_SECONDS: u32 = 20;
+
+/// How many run at once: even small machines have so many cores.
+const AT_ONCE: usize = 2;
 
 /// Runs the targets called `names`, or all of them, for `seconds` each.
 ///
@@ -24,10 +30,30 @@ pub(crate) fn run_targets(seconds: u32, names: &[&str]) -> Outcome {
         println!("cargo-fuzz is missing: installing it");
         run(cargo().args(["install", "--locked", "cargo-fuzz"]))?;
     }
-    for target in targets.iter().filter(|target| names.is_empty() || names.contains(&target.as_str())) {
-        run_target(target, seconds)?;
+    let chosen: Vec<&String> =
+        targets.iter().filter(|target| names.is_empty() || names.contains(&target.as_str())).collect();
+    // Built before they run, so that no two wait for each other: one, or all.
+    run(cargo_fuzz("build").args(if let [only] = names { Some(only) } else { None }))?;
+    for together in chosen.chunks(AT_ONCE) {
+        thread::scope(|scope| {
+            let running: Vec<_> =
+                together.iter().map(|target| scope.spawn(|| run_target(target, seconds))).collect();
+            // All of them are waited for, and the first failure is told.
+            let outcomes: Vec<Outcome> = running
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread of this tool panicked".into())))
+                .collect();
+            outcomes.into_iter().collect::<Outcome>()
+        })?;
     }
     Ok(())
+}
+
+/// A command of cargo-fuzz.
+fn cargo_fuzz(what: &str) -> Command {
+    let mut command = command("rustup");
+    command.args(["run", "nightly", "cargo", "fuzz", what, "--fuzz-dir", "fuzz"]);
+    command
 }
 
 fn run_target(target: &str, seconds: u32) -> Outcome {
@@ -36,27 +62,23 @@ fn run_target(target: &str, seconds: u32) -> Outcome {
     for folder in [&found, &stored] {
         fs::create_dir_all(root().join(folder)).map_err(|error| format!("cannot make {folder}: {error}"))?;
     }
-    println!("fuzz target {target}, {seconds} s:");
-    let mut fuzz = command("rustup");
-    fuzz.args([
-        "run",
-        "nightly",
-        "cargo",
-        "fuzz",
-        "run",
-        "--fuzz-dir",
-        "fuzz",
-        target,
-        &found,
-        &stored,
-        "--",
-    ]);
+    let mut fuzz = cargo_fuzz("run");
+    fuzz.args([target, &found, &stored, "--"]);
     // An input that takes seconds, or hundreds of MiB, is a bug however short it is.
     fuzz.args(["-timeout=10", "-rss_limit_mb=1024", "-max_len=65536"]);
     // Findings and the counts at the end; not each step.
     fuzz.args(["-verbosity=0", "-print_final_stats=1"]);
     fuzz.arg(format!("-max_total_time={seconds}"));
-    run(&mut fuzz)
+    let output = fuzz.output().map_err(|error| format!("cannot start rustup: {error}"))?;
+    // In one piece: another target is running.
+    let report =
+        [format!("fuzz target {target}, {seconds} s:\n").as_bytes(), &output.stdout, &output.stderr].concat();
+    io::stdout().write_all(&report).map_err(|error| format!("cannot write: {error}"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("fuzz target {target} failed ({})", output.status))
+    }
 }
 
 /// Names of the targets: each is one file.

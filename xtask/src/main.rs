@@ -28,7 +28,7 @@ cargo xtask ci --list                     the steps and the command of each
 cargo xtask conformance [server|client] [--fast|--medium|--whole] [--kosoku] [--store]
                                           the Autobahn cases against our examples; both roles, --fast
                                           --kosoku: the second runner   --store: keep the results (--whole only)
-cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones, N seconds each (20)
+cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones, N seconds each (20), two at a time
 cargo xtask icount [--peers NAME,…] [--store]
                                           instructions per message by callgrind, compared with benches/icount.tsv; more than 2 % up fails
 cargo xtask interop [--mib N]             byte streams to and from Python websockets and Node ws, N MiB each (64)

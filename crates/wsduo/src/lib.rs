@@ -80,6 +80,9 @@ mod control;
 mod credential;
 mod dialling;
 mod error;
+#[cfg(feature = "__fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handler;
 mod information;
 mod io;

@@ -2,13 +2,13 @@
 
 mod admission;
 mod binding;
-mod credentials;
-mod forwarded;
+pub(crate) mod credentials;
+pub(crate) mod forwarded;
 mod handshakes;
 mod incoming;
 mod listener;
 mod origin;
-mod proxy_protocol;
+pub(crate) mod proxy_protocol;
 pub(crate) mod registry;
 mod request;
 #[cfg(unix)]

@@ -8,6 +8,8 @@ mod chain;
 mod client;
 #[cfg(feature = "__tls")]
 mod fault;
+#[cfg(all(feature = "__fuzzing", feature = "__tls"))]
+pub(crate) mod fuzzing;
 #[cfg(feature = "__tls")]
 mod identity;
 #[cfg(feature = "__tls")]

@@ -18,16 +18,7 @@ use crate::tls::ClientTls;
 /// Opens a connection, by way of whatever the settings allow.
 pub(crate) async fn open(uri: WebSocketUri, settings: &Settings) -> Result<Opened, Error> {
     let patience = Patience::new(settings.connect_timeout, settings.total_timeout);
-    let journey = Journey {
-        settings,
-        uri,
-        tls: settings.tls.clone(),
-        headers: settings.headers.clone(),
-        redirects_left: settings.redirects,
-        may_answer: settings.credential.is_some(),
-        has_left: false,
-    };
-    arrive(journey.go(patience).await?, patience).await
+    arrive(Journey::new(uri, settings).go(patience).await?, patience).await
 }
 
 /// Opens a connection over a transport that leads to the server: there is no other way to go on to.
@@ -51,11 +42,15 @@ async fn arrive(end: End, patience: Patience) -> Result<Opened, Error> {
     };
     // The status is told in any case, and as much of the body as there is time for.
     handshake::refusal_body(&mut refusal, &mut transport, patience.deadline()).await;
+    Err(refused(refusal, why))
+}
+
+fn refused(refusal: Box<Refusal>, why: Option<Why>) -> Error {
     let cause = match why {
         None => Cause::Handshake(HandshakeError::Refused(refusal)),
         Some(Why { text, failure }) => Cause::Refused { refusal, why: text, failure },
     };
-    Err(Error::new(ErrorKind::Refused, cause))
+    Error::new(ErrorKind::Refused, cause)
 }
 
 /// Where a journey ends.
@@ -85,7 +80,7 @@ impl Why {
 }
 
 /// Where we are on the way.
-struct Journey<'a> {
+pub(crate) struct Journey<'a> {
     settings: &'a Settings,
     uri: WebSocketUri,
     /// That of the settings; without what is between us and the server of the URI once that was left.
@@ -99,7 +94,19 @@ struct Journey<'a> {
     has_left: bool,
 }
 
-impl Journey<'_> {
+impl<'a> Journey<'a> {
+    pub(crate) fn new(uri: WebSocketUri, settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            uri,
+            tls: settings.tls.clone(),
+            headers: settings.headers.clone(),
+            redirects_left: settings.redirects,
+            may_answer: settings.credential.is_some(),
+            has_left: false,
+        }
+    }
+
     async fn go(mut self, patience: Patience) -> Result<End, Error> {
         loop {
             match connect::connect(&self.uri, self.settings, &self.tls, &self.headers, patience).await? {
@@ -111,6 +118,22 @@ impl Journey<'_> {
                 }
             }
         }
+    }
+
+    /// The requests to which these answers lead, and why it goes no further if that is so.
+    #[cfg(feature = "__fuzzing")]
+    pub(crate) fn steps(
+        mut self,
+        answers: impl IntoIterator<Item = Refusal>,
+    ) -> (Vec<(WebSocketUri, HeaderMap)>, Option<Error>) {
+        let mut requests = Vec::new();
+        for answer in answers {
+            if let Err(why) = self.take_next_step(&answer) {
+                return (requests, Some(refused(Box::new(answer), why)));
+            }
+            requests.push((self.uri.clone(), self.headers.clone()));
+        }
+        (requests, None)
     }
 
     /// Goes where the refusal points.

@@ -72,12 +72,12 @@ pub fn is_same_secret(presented: impl AsRef<[u8]>, expected: impl AsRef<[u8]>) -
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750).
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     authorization(headers, "bearer")
 }
 
 /// User and password of `Authorization: Basic …` (RFC 7617).
-pub(super) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+pub(crate) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let bytes = BASE64.decode(authorization(headers, "basic")?).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (user, password) = text.split_once(':')?;

@@ -20,10 +20,10 @@ const MAX_LINE: usize = 107;
 const MAX_REST: usize = 2_048;
 
 /// The client's address and the one that it connected to; `None` if the proxy speaks for itself or does not know.
-pub(super) type Proxied = Option<(SocketAddr, SocketAddr)>;
+pub(crate) type Proxied = Option<(SocketAddr, SocketAddr)>;
 
 /// Reads the header and not a byte more.
-pub(super) async fn receive<T: AsyncRead + Unpin>(transport: &mut T) -> Result<Proxied, Error> {
+pub(crate) async fn receive<T: AsyncRead + Unpin>(transport: &mut T) -> Result<Proxied, Error> {
     let mut bytes = vec![0; BEGINNING];
     transport.read_exact(&mut bytes).await.map_err(lost)?;
     if bytes == SIGNATURE {

@@ -81,11 +81,12 @@ pub(super) fn inspect(chain: Chain<'_>, trust: &Trust) -> Vec<Finding> {
                 found.add(CertificateError::InvalidName, wrong_name(chain));
             }
         }
-        Err(error) => {
-            if let Fault::Other(error, text) = Fault::from(error) {
-                found.add(error, text);
-            }
-        }
+        // It cannot even be read: whatever the reason is called, it is not good.
+        Err(error) => match Fault::from(error) {
+            Fault::Other(error, text) => found.add(error, text),
+            Fault::Signature => found.add_signature(),
+            _ => found.add_unknown(),
+        },
     }
     found.0.sort_by_key(|finding| rank(finding.error));
     found.0
@@ -477,5 +478,35 @@ impl From<webpki::Error> for Fault {
             E::CertRevoked | E::CertDistrusted => Self::revoked(),
             other => Self::other(&other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::shared::provider;
+
+    #[test]
+    fn a_certificate_that_tells_of_two_kinds_of_signature_is_not_good() {
+        // The first of the two, which webpki compares before it looks at anything else.
+        const ECDSA_WITH_SHA256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = rcgen::CertificateParams::new(["localhost".into()]).unwrap().self_signed(&key).unwrap();
+        let mut der = made.der().to_vec();
+        let at = der.windows(8).position(|window| window == ECDSA_WITH_SHA256).unwrap();
+        der[at + 7] = 3;
+
+        let mut store = RootCertStore::empty();
+        store.add(made.der().clone()).unwrap();
+        let chain = Chain {
+            leaf: &CertificateDer::from(der),
+            intermediates: &[],
+            name: &ServerName::try_from("localhost").unwrap(),
+            now: unix(1_800_000_000),
+            algorithms: provider().signature_verification_algorithms,
+        };
+        let found = inspect(chain, &Trust::Store(store));
+        let errors: Vec<_> = found.iter().map(|finding| finding.error).collect();
+        assert_eq!(errors, [CertificateError::InvalidSignature]);
     }
 }
