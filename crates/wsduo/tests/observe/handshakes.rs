@@ -95,7 +95,9 @@ fn answers_that_ask_for_secrets_or_hold_them_show_none() {
             headers.insert(name, value.parse().unwrap());
             request.refuse_with(status, &headers, "no\n").await.unwrap();
         });
-        assert_eq!(heard.one("connect_failed").fields.get("status"), Some(status.as_str()));
+        let failed = heard.one("connect_failed");
+        assert_eq!(failed.fields.get("status"), Some(status.as_str()));
+        assert!(failed.fields.get("error").unwrap().contains(status.as_str()), "{failed:?}");
         assert!(!heard.text().contains("SECRET"), "{heard:#?}");
     }
 }
@@ -115,6 +117,24 @@ fn a_request_that_is_none_is_told_with_the_error_escaped() {
     let error = failed.fields.get("error").unwrap();
     assert!(!error.contains(['\u{1b}', '\u{202e}', '\n']), "{error}");
     assert_eq!(heard.counter("wsduo_handshakes_total outcome=invalid role=server"), Some(1));
+}
+
+#[test]
+fn a_target_that_is_none_is_told_without_its_query() {
+    for target in ["/chat?token=SECRET#top", "chat?token=SECRET", "http://user:SECRET@example.org/?SECRET"] {
+        let heard = hear(async {
+            let (mut near, far) = tokio::io::duplex(1000);
+            let request = format!(
+                "GET {target} HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            );
+            near.write_all(request.as_bytes()).await.unwrap();
+            let error = Request::from_transport(far, &RequestControl::new()).await.unwrap_err();
+            assert!(error.to_string().starts_with("request target is"), "{error}");
+        });
+        assert_eq!(heard.one("request_failed").fields.get("outcome"), Some("invalid"));
+        assert!(!heard.text().contains("SECRET"), "{heard:#?}");
+    }
 }
 
 #[test]
