@@ -134,8 +134,12 @@ impl Queue {
             return None;
         }
         let dropped = state.let_go();
+        let receiver = state.receiver.take();
+        drop(state);
         self.tell_dropped(dropped);
-        Some((dropped, state.receiver.take()))
+        // The publishers of its other topics need not wait any more.
+        self.tell_publishers();
+        Some((dropped, receiver))
     }
 
     fn tell_dropped(&self, messages: usize) {
@@ -188,7 +192,7 @@ impl Queue {
         tokio::time::timeout_at(deadline, told).await.is_ok()
     }
 
-    /// Lets publishers that wait look again: the receiver may have left their topic.
+    /// Lets publishers that wait look again: the receiver may have left their topic, or be gone.
     pub(super) fn tell_publishers(&self) {
         self.room.notify_waiters();
     }
