@@ -119,11 +119,12 @@ impl Listener {
     pub async fn accept(&self) -> Incoming {
         // The semaphore is never closed.
         let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok();
-        let seat = self.registry.seat().await;
+        let slot = self.registry.slot().await;
         loop {
             match self.socket.accept(self.shared.no_delay).await {
                 Ok((reached, on_loopback)) => {
                     let shared = Arc::clone(&self.shared);
+                    let seat = self.registry.seat(slot);
                     return Incoming::new(reached, on_loopback, shared, seat, handshake);
                 }
                 Err(error) if is_about_one_connection(&error) => {}

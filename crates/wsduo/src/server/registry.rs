@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use slab::Slab;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// What a server that ends asks of its connections. The later ones are the stronger ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,12 +61,16 @@ impl Registry {
         })
     }
 
-    /// Waits until there is a place for another connection.
-    pub(crate) async fn seat(self: &Arc<Self>) -> Seat {
+    /// Waits until there is room for another connection.
+    pub(crate) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
-        if let Ok(permit) = self.slots.acquire().await {
-            permit.forget();
-        }
+        self.slots.acquire().await.ok()
+    }
+
+    /// The place of a connection that has come.
+    pub(crate) fn seat(self: &Arc<Self>, slot: Option<SemaphorePermit<'_>>) -> Seat {
+        // Given back by the seat.
+        slot.into_iter().for_each(SemaphorePermit::forget);
         let index = self.seats().wakers.insert(Waker::noop().clone());
         Seat { registry: Arc::clone(self), index: u32::try_from(index).unwrap_or(u32::MAX), heeded: 0 }
     }
@@ -196,7 +200,7 @@ mod tests {
         let registry = Registry::new(100, Some(2));
         let mut seats = Vec::new();
         for _ in 0..4 {
-            seats.push(registry.seat().await);
+            seats.push(registry.seat(registry.slot().await));
         }
         let [a, b, c, d] = &seats[..] else { unreachable!() };
         let one: IpAddr = "192.0.2.1".parse().unwrap();
@@ -223,7 +227,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_watches_is_woken_and_the_stronger_call_counts() {
         let registry = Registry::new(1, None);
-        let mut seat = registry.seat().await;
+        let mut seat = registry.seat(registry.slot().await);
         assert_eq!(seat.heed(), None);
         registry.call(Call::Close);
         assert!(seat.is_called());
