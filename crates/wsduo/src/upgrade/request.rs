@@ -186,6 +186,7 @@ impl UpgradeRequest {
         let settings = Arc::clone(settings);
         let open = move |freed: Freed| {
             let Freed { transport, local_address, remote_address: found, behind_handshake } = freed;
+            transport.tune(&settings);
             let agreed = subprotocol
                 .map(|subprotocol| Arc::new(Agreed { subprotocol: Some(subprotocol), ..Agreed::default() }));
             let facts = Facts { local_address, remote_address: remote_address.or(found), agreed };
