@@ -157,12 +157,7 @@ impl Queue {
         }
         let item = if has_room { state.take() } else { None };
         let Some(item) = item else {
-            state.only_end = !has_room;
-            let is_known = state.receiver.as_ref().is_some_and(|known| known.will_wake(waker));
-            let old = if is_known { None } else { state.receiver.replace(waker.clone()) };
-            // Without the lock: a waker may drop anything, a subscription too.
-            drop(state);
-            drop(old);
+            Self::wait(state, waker, !has_room);
             return Poll::Pending;
         };
         if self.control.slow_consumer == SlowConsumer::LatestOnly {
@@ -175,6 +170,29 @@ impl Queue {
             self.room.notify_waiters();
         }
         Poll::Ready(Ok(item))
+    }
+
+    /// Whether there is an item to take. Otherwise `waker` is woken when there is one.
+    pub(super) fn poll_ready(&self, waker: &Waker) -> Poll<Result<(), TooSlow>> {
+        let state = self.lock();
+        if state.too_slow {
+            return Poll::Ready(Err(TooSlow { dropped: state.dropped }));
+        }
+        if state.items.is_empty() {
+            Self::wait(state, waker, false);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Has `waker` woken by the next message, or only at the end.
+    fn wait(mut state: MutexGuard<'_, State>, waker: &Waker, only_end: bool) {
+        state.only_end = only_end;
+        let is_known = state.receiver.as_ref().is_some_and(|known| known.will_wake(waker));
+        let old = if is_known { None } else { state.receiver.replace(waker.clone()) };
+        // Without the lock: a waker may drop anything, a subscription too.
+        drop(state);
+        drop(old);
     }
 
     /// Waits until there may be room for the item. `false`: nothing was taken until the deadline.
