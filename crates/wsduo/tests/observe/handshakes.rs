@@ -138,6 +138,34 @@ fn a_target_that_is_none_is_told_without_its_query() {
 }
 
 #[test]
+fn an_upgrade_that_was_accepted_is_told_whether_it_succeeds_or_not() {
+    let heard = hear(async {
+        let request = http::Request::get("/chat?token=SECRET")
+            .header("host", "example.org")
+            .header("upgrade", "websocket")
+            .header("connection", "upgrade")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(())
+            .unwrap();
+        let accept = || {
+            let request = wsduo::upgrade::detached(&request, &RequestControl::new()).unwrap();
+            request.accept_message::<()>(&MessageWebSocketControl::new()).unwrap().1
+        };
+        drop(accept().over(tokio::io::duplex(1000).0, Vec::new()));
+        assert_eq!(accept().await.unwrap_err().kind(), ErrorKind::Misuse);
+    });
+    assert_eq!(heard.one("opened").of_span("path"), Some("/chat"));
+    assert_eq!(heard.one("request_failed").fields.all(["outcome", "error_kind"]), ["other", "Misuse"]);
+    for outcome in ["accepted", "other"] {
+        let counted = heard.counter(&format!("wsduo_handshakes_total outcome={outcome} role=server"));
+        assert_eq!(counted, Some(1), "{outcome}");
+    }
+    assert_eq!(heard.gauge("wsduo_connections_open role=server"), Some(0.0));
+    assert!(!heard.text().contains("SECRET"), "{heard:#?}");
+}
+
+#[test]
 fn a_client_that_never_asks_is_told_as_timed_out() {
     let heard = hear(async {
         let (_near, far) = tokio::io::duplex(1000);
