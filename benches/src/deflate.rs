@@ -41,6 +41,11 @@ impl Texts {
         let frames = plain.iter().map(|text| compressed_frame(text)).collect::<Result<_, _>>()?;
         Ok(Self { size, plain, frames })
     }
+
+    /// Bytes of each.
+    pub fn size(&self) -> usize {
+        self.size
+    }
 }
 
 /// One masked frame with `text`, compressed without any other.
@@ -142,7 +147,8 @@ impl<'a> Connection<'a> {
     /// # Errors
     /// If the handshake fails or the server does not agree to compress.
     pub fn open(address: SocketAddr, texts: &'a Texts, offer: &str) -> Result<Self, Error> {
-        let (stream, accepted) = handshake::connect_offering(address, Some(offer))?;
+        let mut stream = handshake::dial(address)?;
+        let accepted = handshake::request(&mut stream, address, Some(offer))?;
         if !accepted.is_some_and(|value| value.starts_with("permessage-deflate")) {
             return Err("the server does not agree to compress".into());
         }

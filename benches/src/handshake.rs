@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha1::{Digest as _, Sha1};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -20,36 +20,40 @@ pub fn accept_key(key: &str) -> String {
     STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 
-/// Connects to `address` and returns the stream right after the response.
+/// A connection on which nothing was said yet.
 ///
 /// # Errors
-/// If the server cannot be reached, or answers with anything but 101 and the right accept key.
-pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    connect_offering(address, None).map(|(stream, _)| stream)
-}
-
-/// Connects to `address` with an offer of extensions, and returns the stream right after the response, and which of them
-/// the server accepted.
-///
-/// # Errors
-/// As [`connect`].
-pub fn connect_offering(address: SocketAddr, offer: Option<&str>) -> io::Result<(TcpStream, Option<String>)> {
-    let offer = offer.map(|offer| format!("{EXTENSIONS}: {offer}\r\n")).unwrap_or_default();
-    let mut stream = TcpStream::connect(address)?;
+/// If the server cannot be reached.
+pub fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Opens a WebSocket with an offer of extensions: which of them the server accepted.
+///
+/// # Errors
+/// If the server answers with anything but 101 and the right accept key.
+pub fn request<S: Read + Write>(
+    stream: &mut S,
+    address: SocketAddr,
+    offer: Option<&str>,
+) -> io::Result<Option<String>> {
+    let offer = offer.map(|offer| format!("{EXTENSIONS}: {offer}\r\n")).unwrap_or_default();
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
     );
     stream.write_all(request.as_bytes())?;
-    let head = read_head(&mut stream)?;
+    stream.flush()?;
+    let head = read_head(stream)?;
     check(&head)?;
-    Ok((stream, header(&head, EXTENSIONS).map(str::to_owned)))
+    Ok(header(&head, EXTENSIONS).map(str::to_owned))
 }
 
 /// Reads up to the empty line. A server has nothing to say after it before we speak.
-fn read_head(stream: &mut TcpStream) -> io::Result<String> {
+fn read_head(stream: &mut impl Read) -> io::Result<String> {
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
     while !head.ends_with(b"\r\n\r\n") {

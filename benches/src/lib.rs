@@ -6,17 +6,25 @@
 //! its figures can mislead.
 #![forbid(unsafe_code)]
 
+pub mod acceptor;
+pub mod callgrind;
+pub mod client;
+pub mod compressed;
 pub mod curve;
 pub mod deflate;
+pub mod echo;
 pub mod end;
+pub mod field;
 pub mod figures;
 pub mod frame;
 pub mod handshake;
+pub mod idle;
 pub mod limit;
 pub mod load;
 pub mod markdown;
 pub mod server;
 pub mod transfer;
+pub mod turns;
 pub mod usage;
 
 /// The error of every program here: a sentence for the person who reads it.

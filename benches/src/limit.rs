@@ -1,7 +1,7 @@
 //! The limit on open files, which decides how many connections one process can hold.
 
 use crate::Error;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Files a process needs beside its sockets.
 const SPARE: u64 = 64;
@@ -18,4 +18,13 @@ pub fn check(connections: usize) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Raises the limit of this process, and so of the servers it starts, as far as it may.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn raise() -> Result<(), Error> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
 }

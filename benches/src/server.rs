@@ -36,11 +36,20 @@ impl FromStr for Recipe {
     }
 }
 
+/// Where a server listens, and whether it speaks TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where.
+    pub address: SocketAddr,
+    /// Whether its URL is a `wss` one.
+    pub tls: bool,
+}
+
 /// A running server. It is killed if it is dropped without [`stop`](Self::stop).
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    address: SocketAddr,
+    target: Target,
     /// Kept open, or a server that prints more than its first line would fail.
     _stdout: BufReader<ChildStdout>,
 }
@@ -69,9 +78,9 @@ impl Server {
             .map_err(|error| format!("{program}: {error}"))?;
         let mut stdout = BufReader::new(child.stdout.take().ok_or("no standard output")?);
         let mut line = String::new();
-        let address = stdout.read_line(&mut line).map_err(Error::from).and_then(|_| address(&line));
-        match address {
-            Ok(address) => Ok(Self { child, address, _stdout: stdout }),
+        let target = stdout.read_line(&mut line).map_err(Error::from).and_then(|_| target(&line));
+        match target {
+            Ok(target) => Ok(Self { child, target, _stdout: stdout }),
             Err(error) => {
                 // It may well have ended by itself; either way there is nothing left to say.
                 let _ = child.kill();
@@ -82,8 +91,8 @@ impl Server {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn target(&self) -> Target {
+        self.target
     }
 
     /// Its process.
@@ -118,15 +127,20 @@ impl Drop for Server {
     }
 }
 
-/// The address in `listening on ws://127.0.0.1:9000/`, or in the URL alone.
+/// What `listening on ws://127.0.0.1:9000/` says, or the URL alone.
 ///
 /// # Errors
-/// If there is no `ws://` URL with a port, or its host is unknown.
-pub fn address(text: &str) -> Result<SocketAddr, Error> {
-    let wrong = || format!("expected a line with ws://HOST:PORT/, got {text:?}");
-    let (_, rest) = text.split_once("ws://").ok_or_else(wrong)?;
+/// If there is no `ws://` or `wss://` URL with a port, or its host is unknown.
+pub fn target(text: &str) -> Result<Target, Error> {
+    let wrong = || format!("expected a line with ws://HOST:PORT/ or wss://HOST:PORT/, got {text:?}");
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let tls = scheme.ends_with("wss");
+    if !tls && !scheme.ends_with("ws") {
+        return Err(wrong().into());
+    }
     let authority = rest.trim().split('/').next().ok_or_else(wrong)?;
-    Ok(authority.to_socket_addrs()?.next().ok_or_else(wrong)?)
+    let address = authority.to_socket_addrs()?.next().ok_or_else(wrong)?;
+    Ok(Target { address, tls })
 }
 
 #[cfg(test)]
@@ -134,10 +148,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_tells_the_address() {
-        let expected = "127.0.0.1:9000".parse().unwrap();
-        assert_eq!(address("listening on ws://127.0.0.1:9000/\n").unwrap(), expected);
-        assert!(address("error: address in use\n").is_err());
+    fn the_first_line_tells_where_and_how() {
+        let address = "127.0.0.1:9000".parse().unwrap();
+        for (scheme, tls) in [("ws", false), ("wss", true)] {
+            let line = format!("listening on {scheme}://127.0.0.1:9000/\n");
+            assert_eq!(target(&line).unwrap(), Target { address, tls });
+        }
+        assert!(target("error: address in use\n").is_err());
+        assert!(target("http://127.0.0.1:9000/").is_err());
     }
 
     #[test]

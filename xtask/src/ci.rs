@@ -70,6 +70,16 @@ const STEPS: &[Step] = &[
         work: Work::Cargo,
     },
     Step {
+        name: "clippy-tracing",
+        repeat: "cargo clippy --locked -p wsduo --no-default-features --features tracing -- -D warnings",
+        work: Work::Cargo,
+    },
+    Step {
+        name: "clippy-metrics",
+        repeat: "cargo clippy --locked -p wsduo --no-default-features --features metrics -- -D warnings",
+        work: Work::Cargo,
+    },
+    Step {
         name: "docs",
         repeat: "RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps -p wsduo-proto -p wsduo",
         work: Work::Cargo,

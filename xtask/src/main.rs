@@ -2,6 +2,7 @@
 //!
 //! This file knows the words of the command line; each command has a module of its own.
 
+mod bench;
 mod ci;
 mod conformance;
 mod deny;
@@ -19,12 +20,17 @@ use std::process::ExitCode;
 use shell::Outcome;
 
 const USAGE: &str = "\
+cargo xtask bench [--quick] [--sections NAME,…] [--cells SIZExCONNECTIONSxIN_FLIGHT,…] [--peers NAME,…] [--publish] [OPTION…]
+                                          wsduo beside its peers, in turns: a report and charts in target/bench; --quick: 5 minutes
+                                          --publish: into docs/ as well   --help lists the options
 cargo xtask ci [STEP…]                    everything that CI checks, or only the named steps
 cargo xtask ci --list                     the steps and the command of each
 cargo xtask conformance [server|client] [--fast|--medium|--whole] [--kosoku] [--store]
                                           the Autobahn cases against our examples; both roles, --fast
                                           --kosoku: the second runner   --store: keep the results (--whole only)
 cargo xtask fuzz [--seconds N] [TARGET…]  every fuzz target, or the named ones, N seconds each (20)
+cargo xtask icount [--peers NAME,…] [--store]
+                                          instructions per message by callgrind, compared with benches/icount.tsv; more than 2 % up fails
 cargo xtask interop [--mib N]             byte streams to and from Python websockets and Node ws, N MiB each (64)
 cargo xtask interop-compression [websockets|aiohttp|ws]…
                                           compressed messages with other libraries, both ways, with every parameter
@@ -50,6 +56,7 @@ fn dispatch(words: &[&str]) -> Outcome {
             println!("{USAGE}");
             Ok(())
         }
+        ["bench", words @ ..] => bench::run_bench(words),
         ["ci", "--list"] => {
             ci::list();
             Ok(())
@@ -58,6 +65,7 @@ fn dispatch(words: &[&str]) -> Outcome {
         ["conformance", rest @ ..] => conformance::run(&conformance_plan(rest)?),
         ["fuzz", "--seconds", seconds, targets @ ..] => fuzz::run_targets(whole_number(seconds)?, targets),
         ["fuzz", targets @ ..] => fuzz::run_targets(fuzz::DEFAULT_SECONDS, targets),
+        ["icount", words @ ..] => bench::run_icount(words),
         ["interop"] => interop::run_all(interop::DEFAULT_MIB),
         ["interop", "--mib", mib] => interop::run_all(whole_number(mib)?),
         ["interop-compression", names @ ..] => interop_compression::run_peers(names),

@@ -50,7 +50,9 @@ async fn connect(end: &End) -> io::Result<TcpStream> {
         stream.set_nodelay(true)?;
         return crate::shake(stream).await;
     };
-    let stream = handshake::connect(authority.parse().map_err(io::Error::other)?)?;
+    let address = authority.parse().map_err(io::Error::other)?;
+    let mut stream = handshake::dial(address)?;
+    handshake::request(&mut stream, address, None)?;
     stream.set_nonblocking(true)?;
     TcpStream::from_std(stream)
 }

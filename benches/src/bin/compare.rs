@@ -2,13 +2,12 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use std::str::FromStr;
 use wsduo_benches::Error;
-use wsduo_benches::figures::{median, nanoseconds_each, per_second};
-use wsduo_benches::load::{Kind, Plan, Service, Swarm};
+use wsduo_benches::echo::{Load, Work};
+use wsduo_benches::load::{Kind, Service};
 use wsduo_benches::markdown::Table;
 use wsduo_benches::server::{Recipe, Server};
-use wsduo_benches::usage::Cpu;
+use wsduo_benches::turns::{self, Finding};
 
 const QUICK: &str = "20x1x1,20x10x32,512x10x32,4096x10x32,65536x1x32";
 const FULL: &str = "20x1x1,20x10x1,20x100x1,20x1x32,20x10x32,20x100x32,512x10x1,512x10x32,4096x10x1,\
@@ -22,14 +21,14 @@ struct Args {
     servers: Vec<Recipe>,
     /// Loads, as SIZExCONNECTIONSxIN_FLIGHT [default: a few typical ones]
     #[arg(long, value_delimiter = ',', value_name = "CELL")]
-    cells: Vec<Cell>,
+    cells: Vec<Load>,
     /// All sizes and numbers of connections instead of a few typical ones
     #[arg(long, conflicts_with = "cells")]
     full: bool,
     /// Measurements of each server in each cell; the median counts
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
     rounds: u8,
-    /// How long the first server is to take for one measurement
+    /// How long one measurement is to take
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
     /// Send text messages
@@ -41,7 +40,7 @@ struct Args {
 }
 
 impl Args {
-    fn cells(&self) -> Result<Vec<Cell>, Error> {
+    fn cells(&self) -> Result<Vec<Load>, Error> {
         if !self.cells.is_empty() {
             return Ok(self.cells.clone());
         }
@@ -49,50 +48,19 @@ impl Args {
         Ok(list.split(',').map(str::parse).collect::<Result<_, _>>()?)
     }
 
-    fn plan(&self, cell: Cell, messages: u64) -> Plan {
-        Plan {
+    fn work(&self, load: Load) -> Work {
+        Work {
+            load,
             kind: if self.text { Kind::Text } else { Kind::Binary },
-            size: cell.size,
-            in_flight: cell.in_flight,
-            messages,
             service: if self.receive_only { Service::Sink } else { Service::Echo },
+            seconds: self.seconds,
         }
     }
 }
 
-/// One load.
-#[derive(Clone, Copy, Debug)]
-struct Cell {
-    size: usize,
-    connections: usize,
-    in_flight: u64,
-}
-
-impl FromStr for Cell {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts: Vec<u64> = text.split('x').map_while(|part| part.parse().ok()).collect();
-        let &[size, connections @ 1..=u64::MAX, in_flight @ 1..=u64::MAX] = parts.as_slice() else {
-            return Err("expected SIZExCONNECTIONSxIN_FLIGHT, as in 512x10x32".to_owned());
-        };
-        let word = |number| usize::try_from(number).map_err(|_| format!("{number} is too large"));
-        Ok(Self { size: word(size)?, connections: word(connections)?, in_flight })
-    }
-}
-
-/// What one measurement found.
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    /// Nanoseconds of CPU per message: user and system together, and the part of the system.
-    cpu: f64,
-    system: f64,
-    rate: f64,
-}
-
 fn main() -> Result<(), Error> {
     let args = Args::parse();
-    let cells = args.cells()?;
+    let loads = args.cells()?;
     let servers = args.servers.iter().map(Server::start).collect::<Result<Vec<_>, _>>()?;
     println!(
         "Server CPU per message and messages per second, medians of {} alternating measurements; ratios to {}.\n",
@@ -106,73 +74,44 @@ fn main() -> Result<(), Error> {
         "CPU ratio",
         "messages/s",
         "rate ratio",
+        "p50 µs",
+        "p99 µs",
     ]);
-    for cell in cells {
-        let samples = measure(&args, &servers, cell)?;
-        let medians: Vec<Sample> = samples.iter().map(|samples| middle(samples)).collect();
-        for (recipe, sample) in args.servers.iter().zip(&medians) {
-            table.row([
-                format!("{} x {} x {}", cell.size, cell.connections, cell.in_flight),
-                recipe.name.clone(),
-                format!("{:.0}", sample.cpu),
-                format!("{:.0}", sample.system / sample.cpu * 100.0),
-                format!("{:.2}", sample.cpu / medians[0].cpu),
-                format!("{:.0}", sample.rate),
-                format!("{:.2}", sample.rate / medians[0].rate),
-            ]);
+    for load in loads {
+        let found = measure(&args.work(load), &servers, args.rounds.into());
+        let [cpu, rate] = [0, 2].map(|index| found[0].figure(index).unwrap_or(f64::NAN));
+        for (recipe, finding) in args.servers.iter().zip(&found) {
+            let of = |index| finding.figure(index).unwrap_or(f64::NAN);
+            let figures = match finding {
+                Finding::Measured(_) => vec![
+                    format!("{:.0}", of(0)),
+                    format!("{:.0}", of(1) / of(0) * 100.0),
+                    format!("{:.2}", of(0) / cpu),
+                    format!("{:.0}", of(2)),
+                    format!("{:.2}", of(2) / rate),
+                    format!("{:.1}", of(3)),
+                    format!("{:.1}", of(4)),
+                ],
+                Finding::Failed(why) | Finding::Absent(why) => vec![format!("failed: {why}")],
+            };
+            table.row([load.to_string(), recipe.name.clone()].into_iter().chain(figures));
         }
     }
     print!("{table}");
     servers.into_iter().try_for_each(Server::stop)
 }
 
-/// All samples of each server in `cell`. Each round starts with another server.
-fn measure(args: &Args, servers: &[Server], cell: Cell) -> Result<Vec<Vec<Sample>>, Error> {
-    let messages = calibrate(args, &servers[0], cell)?;
-    let mut samples = vec![Vec::new(); servers.len()];
-    for round in 0..usize::from(args.rounds) {
-        for turn in 0..servers.len() {
-            let index = (round + turn) % servers.len();
-            samples[index].push(sample(args, &servers[index], cell, messages)?);
-        }
-    }
-    Ok(samples)
-}
-
-/// How many messages keep `server` busy for as long as asked.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is positive and modest")]
-fn calibrate(args: &Args, server: &Server, cell: Cell) -> Result<u64, Error> {
-    let least = cell.connections as u64 * cell.in_flight;
-    let mut messages = least;
-    loop {
-        let outcome =
-            Swarm::open(server.address(), cell.connections)?.exchange(&args.plan(cell, messages))?;
-        // A tenth of the time is enough to tell the rate, and less would be all start-up.
-        if outcome.elapsed.as_secs_f64() >= args.seconds / 10.0 {
-            return Ok(least.max((per_second(messages, outcome.elapsed) * args.seconds) as u64));
-        }
-        messages *= 4;
-    }
-}
-
-fn sample(args: &Args, server: &Server, cell: Cell, messages: u64) -> Result<Sample, Error> {
-    let mut swarm = Swarm::open(server.address(), cell.connections)?;
-    swarm.exchange(&args.plan(cell, cell.connections as u64 * cell.in_flight))?;
-    let before = Cpu::of(server.pid())?;
-    let outcome = swarm.exchange(&args.plan(cell, messages))?;
-    let cpu = Cpu::of(server.pid())? - before;
-    Ok(Sample {
-        cpu: nanoseconds_each(cpu.total, messages),
-        system: nanoseconds_each(cpu.system, messages),
-        rate: per_second(messages, outcome.elapsed),
+/// CPU, system time, rate and latencies of each server.
+fn measure(work: &Work, servers: &[Server], rounds: usize) -> Vec<Finding> {
+    let calibrated = servers.iter().map(|server| {
+        let messages = work.calibrate(server).map_err(|error| Finding::Failed(error.to_string()))?;
+        Ok((server, messages))
+    });
+    turns::take(calibrated.collect(), rounds, |(server, messages)| {
+        let sample = work.sample(server, *messages)?;
+        let [p50, p99] = sample
+            .latency
+            .map_or([f64::NAN; 2], |latency| [latency.p50, latency.p99].map(|time| time.as_secs_f64() * 1e6));
+        Ok(vec![sample.cpu, sample.system, sample.rate, p50, p99])
     })
-}
-
-fn middle(samples: &[Sample]) -> Sample {
-    let of = |field: fn(&Sample) -> f64| median(samples.iter().map(field));
-    Sample {
-        cpu: of(|sample| sample.cpu),
-        system: of(|sample| sample.system),
-        rate: of(|sample| sample.rate),
-    }
 }

@@ -3,11 +3,11 @@
 
 use clap::Parser;
 use wsduo_benches::Error;
-use wsduo_benches::deflate::{CYCLE, Connection, FORGETTING, KEEPING, Texts, exchange};
-use wsduo_benches::figures::{median, nanoseconds_each};
+use wsduo_benches::compressed::Work;
+use wsduo_benches::deflate::Texts;
 use wsduo_benches::markdown::Table;
 use wsduo_benches::server::{Recipe, Server};
-use wsduo_benches::usage::Cpu;
+use wsduo_benches::turns::{self, Finding};
 
 /// Prints server CPU per message and how far each server compresses, with ratios to the first.
 #[derive(Debug, Parser)]
@@ -47,48 +47,35 @@ fn main() -> Result<(), Error> {
     for &size in &args.sizes {
         let texts = Texts::new(size)?;
         for &connections in &args.connections {
-            let mut samples = vec![Vec::new(); servers.len()];
-            for round in 0..usize::from(args.rounds) {
-                for turn in 0..servers.len() {
-                    let index = (round + turn) % servers.len();
-                    let sample = sample(&args, &servers[index], &texts, size, connections)
-                        .map_err(|error| format!("{}: {error}", args.servers[index].name))?;
-                    samples[index].push(sample);
-                }
-            }
-            let cpu: Vec<f64> =
-                samples.iter().map(|samples| median(samples.iter().map(|sample| sample.0))).collect();
-            for (index, recipe) in args.servers.iter().enumerate() {
-                table.row([
-                    format!("{size} x {connections}"),
-                    recipe.name.clone(),
-                    format!("{:.1}", cpu[index] / 1000.0),
-                    format!("{:.2}", cpu[index] / cpu[0]),
-                    format!("{:.3}", median(samples[index].iter().map(|sample| sample.1))),
-                ]);
+            let work = Work {
+                texts: &texts,
+                connections,
+                in_flight: args.in_flight,
+                keep: args.keep,
+                bytes: args.mib << 20,
+            };
+            let found = turns::take(servers.iter().map(Ok).collect(), args.rounds.into(), |server| {
+                let sample = work.sample(server)?;
+                Ok(vec![sample.cpu, sample.ratio])
+            });
+            let first = found[0].figure(0).unwrap_or(f64::NAN);
+            for (recipe, finding) in args.servers.iter().zip(found) {
+                let of = |index| finding.figure(index).unwrap_or(f64::NAN);
+                let figures = match &finding {
+                    Finding::Measured(_) => [
+                        format!("{:.1}", of(0) / 1000.0),
+                        format!("{:.2}", of(0) / first),
+                        format!("{:.3}", of(1)),
+                    ],
+                    Finding::Failed(why) | Finding::Absent(why) => {
+                        [format!("failed: {why}"), String::new(), String::new()]
+                    }
+                };
+                table
+                    .row([format!("{size} x {connections}"), recipe.name.clone()].into_iter().chain(figures));
             }
         }
     }
     print!("{table}");
     servers.into_iter().try_for_each(Server::stop)
-}
-
-/// Nanoseconds of CPU per message, and what a byte became.
-fn sample(
-    args: &Args,
-    server: &Server,
-    texts: &Texts,
-    size: usize,
-    connections: usize,
-) -> Result<(f64, f64), Error> {
-    let offer = if args.keep { KEEPING } else { FORGETTING };
-    let mut open = (0..connections)
-        .map(|_| Connection::open(server.address(), texts, offer))
-        .collect::<Result<Vec<_>, _>>()?;
-    exchange(&mut open, CYCLE, args.in_flight)?;
-    let each = ((args.mib << 20) / size.max(1) / connections.max(1)).max(CYCLE);
-    let before = Cpu::of(server.pid())?;
-    let ratio = exchange(&mut open, each, args.in_flight)?;
-    let cpu = Cpu::of(server.pid())? - before;
-    Ok((nanoseconds_each(cpu.total, (each * connections) as u64), ratio))
 }

@@ -1,20 +1,13 @@
-//! Counts the instructions a server spends on a message, which noise does not touch.
-//!
-//! A run of a few messages and one of many, each under callgrind from start to end: the difference,
-//! divided by the messages it took, leaves out starting, shaking hands and ending.
+//! Counts the instructions any server spends on a message. `icount_check` compares ours with stored figures.
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use std::fs;
-use std::path::{Path, PathBuf};
-use wsduo_benches::Error;
+use std::path::PathBuf;
+use wsduo_benches::callgrind::Runs;
 use wsduo_benches::load::{Kind, Plan, Service, Swarm};
 use wsduo_benches::markdown::Table;
-use wsduo_benches::server::{Recipe, Server};
-
-/// Keeps glibc from `rep movsb` and `rep stosb`: callgrind counts an instruction for each byte of those,
-/// so that clearing a large buffer would look thirty times as expensive as the same with vectors.
-const NO_REP: &str = "GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=0x40000000:glibc.cpu.x86_rep_stosb_threshold=0x40000000";
+use wsduo_benches::server::Recipe;
+use wsduo_benches::{Error, callgrind};
 
 /// Prints the user instructions per message of each server, by callgrind.
 #[derive(Debug, Parser)]
@@ -51,18 +44,33 @@ struct Args {
     keep: Option<PathBuf>,
 }
 
+impl Args {
+    fn slope(&self, runs: &Runs, recipe: &Recipe) -> Result<f64, Error> {
+        runs.slope(recipe, |server, messages| {
+            Swarm::open(server.target(), self.connections)?.exchange(&Plan {
+                kind: if self.text { Kind::Text } else { Kind::Binary },
+                size: self.size,
+                in_flight: self.in_flight,
+                messages,
+                service: if self.receive_only { Service::Sink } else { Service::Echo },
+            })?;
+            Ok(())
+        })
+    }
+}
+
 fn main() -> Result<(), Error> {
     let args = Args::parse();
-    if args.long <= args.short {
-        return Err("the long run must be longer than the short one".into());
-    }
+    callgrind::version()?;
+    let runs = Runs { short: args.short, long: args.long, keep: args.keep.clone() };
     println!(
         "User instructions per message: {} bytes, {} connections, {} in flight, slope from {} to {} messages.\n",
         args.size, args.connections, args.in_flight, args.short, args.long
     );
     let mut table = Table::new(&["server", "instructions", "lowest", "highest", "spread %"]);
     for recipe in &args.servers {
-        let slopes = (0..args.repeat).map(|_| slope(&args, recipe)).collect::<Result<Vec<f64>, Error>>()?;
+        let slopes =
+            (0..args.repeat).map(|_| args.slope(&runs, recipe)).collect::<Result<Vec<f64>, Error>>()?;
         let mean = slopes.iter().sum::<f64>() / f64::from(args.repeat);
         let (low, high) =
             slopes.iter().fold((f64::MAX, f64::MIN), |(low, high), &slope| (low.min(slope), high.max(slope)));
@@ -72,50 +80,4 @@ fn main() -> Result<(), Error> {
     }
     print!("{table}");
     Ok(())
-}
-
-/// Instructions per message between a short and a long run.
-#[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn slope(args: &Args, recipe: &Recipe) -> Result<f64, Error> {
-    let short = instructions(args, recipe, args.short)?;
-    let long = instructions(args, recipe, args.long)?;
-    Ok((long as f64 - short as f64) / (args.long - args.short) as f64)
-}
-
-/// Instructions of a whole run with `messages`.
-fn instructions(args: &Args, recipe: &Recipe, messages: u64) -> Result<u64, Error> {
-    let folder = args.keep.clone().unwrap_or_else(std::env::temp_dir);
-    let profile = folder.join(format!("callgrind.{}.{messages}.{}", recipe.name, std::process::id()));
-    let result = run(args, recipe, messages, &profile).and_then(|()| total(&profile));
-    if args.keep.is_none() {
-        // Absent if the run failed, and then that is the error to report.
-        let _ = fs::remove_file(&profile);
-    }
-    result
-}
-
-fn run(args: &Args, recipe: &Recipe, messages: u64, profile: &Path) -> Result<(), Error> {
-    let output = format!("--callgrind-out-file={}", profile.display());
-    let wrapper =
-        ["env", NO_REP, "valgrind", "-q", "--tool=callgrind", "--dump-instr=no", &output].map(str::to_owned);
-    let server = Server::start_under(&wrapper, recipe)?;
-    let plan = Plan {
-        kind: if args.text { Kind::Text } else { Kind::Binary },
-        size: args.size,
-        in_flight: args.in_flight,
-        messages,
-        service: if args.receive_only { Service::Sink } else { Service::Echo },
-    };
-    let mut swarm = Swarm::open(server.address(), args.connections)?;
-    swarm.exchange(&plan)?;
-    drop(swarm);
-    server.stop()
-}
-
-/// The figure behind `totals:`, or behind `summary:` in a profile without one.
-fn total(profile: &Path) -> Result<u64, Error> {
-    let text = fs::read_to_string(profile).map_err(|error| format!("{}: {error}", profile.display()))?;
-    let figure = |name| text.lines().rev().find_map(|line| line.strip_prefix(name));
-    let total = figure("totals:").or_else(|| figure("summary:")).ok_or("the profile has no total")?;
-    Ok(total.split_ascii_whitespace().next().ok_or("the profile has no total")?.parse()?)
 }

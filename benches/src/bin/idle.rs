@@ -2,21 +2,13 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use std::thread::sleep;
-use std::time::Duration;
-use wsduo_benches::Error;
-use wsduo_benches::deflate::{self, Connection, KEEPING, Texts};
-use wsduo_benches::limit;
-use wsduo_benches::load::{Kind, Plan, Service, Swarm};
+use wsduo_benches::idle::Crowd;
 use wsduo_benches::markdown::Table;
 use wsduo_benches::server::{Recipe, Server};
-use wsduo_benches::usage::Memory;
-
-/// Time for a server to do what it does after the last byte.
-const SETTLE: Duration = Duration::from_millis(300);
+use wsduo_benches::{Error, limit};
 
 /// Prints the resident memory per idle connection of each server.
-#[derive(Clone, Debug, Parser)]
+#[derive(Debug, Parser)]
 struct Args {
     /// Servers to measure
     #[arg(required = true, value_name = "NAME=COMMAND")]
@@ -45,68 +37,27 @@ fn main() -> Result<(), Error> {
         if args.messages == 1 { "one message".to_owned() } else { format!("{} messages", args.messages) },
         args.size
     );
+    let crowd = Crowd {
+        connections: args.connections,
+        size: args.size,
+        messages: args.messages,
+        deflate: args.deflate,
+    };
     let mut table =
         Table::new(&["server", "base KiB", "opened B", "after traffic B", "closed B", "peak KiB"]);
     for recipe in &args.servers {
-        table.row(measure(&args, recipe)?);
+        let server = Server::start(recipe)?;
+        let found = crowd.measure(&server)?;
+        server.stop()?;
+        table.row([
+            recipe.name.clone(),
+            (found.base / 1024).to_string(),
+            format!("{:.0}", found.opened),
+            format!("{:.0}", found.used),
+            format!("{:.0}", found.closed),
+            (found.peak / 1024).to_string(),
+        ]);
     }
     print!("{table}");
     Ok(())
-}
-
-fn measure(args: &Args, recipe: &Recipe) -> Result<Vec<String>, Error> {
-    let server = Server::start(recipe)?;
-    // The code that a connection runs is read from the file when the first one does.
-    let first = Args { connections: 1, ..args.clone() };
-    if args.deflate {
-        compressed(&first, &server)?
-    } else {
-        plain(&first, &server)?
-    };
-    let base = resident(&server)?;
-    let each =
-        |resident: u64| format!("{:.0}", (resident as f64 - base as f64) / f64::from(args.connections));
-
-    let (opened, used) = if args.deflate { compressed(args, &server)? } else { plain(args, &server)? };
-    let closed = resident(&server)?;
-    let peak = Memory::of(server.pid())?.peak;
-    server.stop()?;
-    Ok(vec![
-        recipe.name.clone(),
-        (base / 1024).to_string(),
-        each(opened),
-        each(used),
-        each(closed),
-        (peak / 1024).to_string(),
-    ])
-}
-
-/// What is resident once all connections are open, and after they were used.
-fn plain(args: &Args, server: &Server) -> Result<(u64, u64), Error> {
-    let mut swarm = Swarm::open(server.address(), args.connections as usize)?;
-    let opened = resident(server)?;
-    swarm.exchange(&Plan {
-        kind: Kind::Binary,
-        size: args.size,
-        in_flight: 1,
-        messages: u64::from(args.connections) * args.messages as u64,
-        service: Service::Echo,
-    })?;
-    Ok((opened, resident(server)?))
-}
-
-/// As [`plain`], with compression.
-fn compressed(args: &Args, server: &Server) -> Result<(u64, u64), Error> {
-    let texts = Texts::new(args.size)?;
-    let mut connections = (0..args.connections)
-        .map(|_| Connection::open(server.address(), &texts, KEEPING))
-        .collect::<Result<Vec<_>, _>>()?;
-    let opened = resident(server)?;
-    deflate::exchange(&mut connections, args.messages, 1)?;
-    Ok((opened, resident(server)?))
-}
-
-fn resident(server: &Server) -> Result<u64, Error> {
-    sleep(SETTLE);
-    Ok(Memory::of(server.pid())?.resident)
 }

@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use std::net::SocketAddr;
 use std::time::Instant;
 use wsduo_benches::figures::{nanoseconds_each, per_second};
-use wsduo_benches::load::{Kind, Outcome, Plan, Service, Swarm};
+use wsduo_benches::load::{Kind, Latency, Outcome, Plan, Service, Swarm};
+use wsduo_benches::server::Target;
 use wsduo_benches::usage::{Cpu, Memory};
 use wsduo_benches::{Error, server};
 
@@ -60,11 +60,11 @@ impl Args {
 
 fn main() -> Result<(), Error> {
     let args = Args::parse();
-    let address = server::address(&args.url)?;
+    let target = server::target(&args.url)?;
     if let Some(count) = args.idle {
-        return hold(&args, address, count);
+        return hold(&args, target, count);
     }
-    let mut swarm = Swarm::open(address, args.connections)?;
+    let mut swarm = Swarm::open(target, args.connections)?;
     if args.warm_up > 0 {
         swarm.exchange(&args.plan(args.warm_up))?;
     }
@@ -79,10 +79,10 @@ fn main() -> Result<(), Error> {
 }
 
 /// Opens connections, tells what that cost, and keeps them.
-fn hold(args: &Args, address: SocketAddr, count: usize) -> Result<(), Error> {
+fn hold(args: &Args, target: Target, count: usize) -> Result<(), Error> {
     let before = args.pid.map(Cpu::of).transpose()?;
     let start = Instant::now();
-    let swarm = Swarm::open(address, count)?;
+    let swarm = Swarm::open(target, count)?;
     println!(
         "{count} connections, {:.0} handshakes/s one after the other",
         per_second(count as u64, start.elapsed())
@@ -97,13 +97,16 @@ fn hold(args: &Args, address: SocketAddr, count: usize) -> Result<(), Error> {
 }
 
 fn print_outcome(outcome: &Outcome) {
-    let Outcome { messages, bytes, elapsed } = *outcome;
+    let Outcome { messages, bytes, elapsed, latency } = *outcome;
     println!("{messages} messages, {bytes} payload bytes each way, {:.3} s", elapsed.as_secs_f64());
     println!(
         "{:.0} messages/s, {:.1} MB/s each way",
         per_second(messages, elapsed),
         per_second(bytes, elapsed) / 1e6
     );
+    if let Some(Latency { p50, p99 }) = latency {
+        println!("latency p50 {p50:.1?}, p99 {p99:.1?}");
+    }
 }
 
 fn print_cpu(cpu: Cpu, count: u64, unit: &str) {

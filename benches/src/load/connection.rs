@@ -1,17 +1,21 @@
 //! One connection: what it still has to send and to receive.
 
 use super::Service;
+use super::latency::{Flights, Times};
 use super::reply::Reply;
+use super::stream::Stream;
 use super::wire::Wire;
 use crate::Error;
 use mio::event::Event;
 use mio::net::TcpStream;
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     reply: Reply,
+    flights: Flights,
     /// Messages of the plan not yet sent in full, the current one included.
     to_send: u64,
     /// Messages of the plan not yet confirmed: echoed, or counted by the sink.
@@ -25,12 +29,21 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, reply: Reply::default(), to_send: 0, to_confirm: 0, sent: 0, asked: 0, counted: 0 }
+    pub(super) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            reply: Reply::default(),
+            flights: Flights::default(),
+            to_send: 0,
+            to_confirm: 0,
+            sent: 0,
+            asked: 0,
+            counted: 0,
+        }
     }
 
-    pub(super) fn stream_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    pub(super) fn tcp(&mut self) -> &mut TcpStream {
+        self.stream.tcp()
     }
 
     /// Gives it `messages` to send, once all earlier ones are confirmed.
@@ -45,17 +58,29 @@ impl Connection {
     }
 
     /// Does what `event` allows.
-    pub(super) fn ready(&mut self, event: &Event, wire: &Wire, scratch: &mut [u8]) -> Result<(), Error> {
+    pub(super) fn ready(
+        &mut self,
+        event: &Event,
+        wire: &Wire,
+        scratch: &mut [u8],
+        times: &mut Times,
+    ) -> Result<(), Error> {
         if event.is_readable() {
-            self.read(wire, scratch)?;
+            self.read(wire, scratch, times)?;
         }
         if event.is_writable() && !self.is_done() {
-            self.write(wire)?;
+            match self.stream.flush() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                flushed => {
+                    flushed?;
+                    self.write(wire)?;
+                }
+            }
         }
         Ok(())
     }
 
-    fn read(&mut self, wire: &Wire, scratch: &mut [u8]) -> Result<(), Error> {
+    fn read(&mut self, wire: &Wire, scratch: &mut [u8], times: &mut Times) -> Result<(), Error> {
         loop {
             let count = match self.stream.read(scratch) {
                 Ok(0) => return Err("the server closed a connection".into()),
@@ -63,23 +88,24 @@ impl Connection {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
-            self.confirm(&scratch[..count], wire)?;
-            // A short read has emptied the socket, so the next byte makes a new edge (epoll(7)).
-            if count < scratch.len() {
+            self.confirm(&scratch[..count], wire, times)?;
+            if count < scratch.len() && self.stream.short_read_is_last() {
                 return Ok(());
             }
         }
     }
 
-    fn confirm(&mut self, bytes: &[u8], wire: &Wire) -> Result<(), Error> {
+    fn confirm(&mut self, bytes: &[u8], wire: &Wire, times: &mut Times) -> Result<(), Error> {
         match wire.service {
             Service::Echo => {
+                let now = Instant::now();
                 let echoed = self.reply.echoes(bytes, &wire.expected)?;
                 let pending = self.to_confirm - self.to_send;
                 if echoed > pending {
                     return Err(format!("{pending} messages were sent, {echoed} came back").into());
                 }
                 self.to_confirm -= echoed;
+                self.flights.end(echoed, now, times);
                 if self.to_send > 0 && echoed > 0 { Ok(self.write(wire)?) } else { Ok(()) }
             }
             Service::Sink => match self.reply.count(bytes)? {
@@ -103,11 +129,16 @@ impl Connection {
                 return Ok(());
             }
             let asking = self.to_send == 0;
+            let now = Instant::now();
             match self.stream.write(bytes) {
                 Ok(count) if asking => self.asked += count,
                 Ok(count) => {
                     let end = self.sent + count;
                     self.to_send -= (end / wire.frame) as u64;
+                    if wire.service == Service::Echo {
+                        let begun = end.div_ceil(wire.frame) - self.sent.div_ceil(wire.frame);
+                        self.flights.begin(begun as u64, now);
+                    }
                     self.sent = end % wire.frame;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),

@@ -6,15 +6,21 @@
 //! than any sensible keepalive.
 
 mod connection;
+mod latency;
 mod reply;
+mod stream;
 mod wire;
 
-use crate::{Error, handshake, limit};
+use crate::server::Target;
+use crate::{Error, limit};
 use connection::Connection;
+use latency::Times;
 use mio::{Events, Interest, Poll, Token};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use stream::Stream;
 use wire::Wire;
+
+pub use latency::Latency;
 
 /// The read buffer all connections share.
 const SCRATCH: usize = 256 * 1024;
@@ -63,6 +69,9 @@ pub struct Outcome {
     pub bytes: u64,
     /// From the first byte sent to the last one received.
     pub elapsed: Duration,
+    /// From the start of the write that took a message's first byte, to the end of the read that brought the last byte of its
+    /// echo. A sink echoes nothing.
+    pub latency: Option<Latency>,
 }
 
 /// Open connections to one server.
@@ -79,17 +88,15 @@ impl Swarm {
     ///
     /// # Errors
     /// If the limit on open files is too low, or a handshake fails.
-    pub fn open(address: SocketAddr, count: usize) -> Result<Self, Error> {
+    pub fn open(target: Target, count: usize) -> Result<Self, Error> {
         limit::check(count)?;
         let poll = Poll::new()?;
         let mut connections = Vec::with_capacity(count);
         for index in 0..count {
-            let stream =
-                handshake::connect(address).map_err(|error| format!("connection {index}: {error}"))?;
-            stream.set_nonblocking(true)?;
-            let mut connection = Connection::new(mio::net::TcpStream::from_std(stream));
+            let stream = Stream::open(target).map_err(|error| format!("connection {index}: {error}"))?;
+            let mut connection = Connection::new(stream);
             let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(connection.stream_mut(), Token(index), interest)?;
+            poll.registry().register(connection.tcp(), Token(index), interest)?;
             connections.push(connection);
         }
         Ok(Self { poll, events: Events::with_capacity(1024), connections, scratch: vec![0; SCRATCH] })
@@ -101,6 +108,7 @@ impl Swarm {
     /// If a reply is wrong, a connection ends, or nothing happens for a minute.
     pub fn exchange(&mut self, plan: &Plan) -> Result<Outcome, Error> {
         let wire = Wire::new(plan);
+        let mut times = Times::new()?;
         let count = self.connections.len() as u64;
         let mut busy = 0;
         for (connection, index) in self.connections.iter_mut().zip(0..) {
@@ -119,11 +127,15 @@ impl Swarm {
             for event in &self.events {
                 let connection = &mut self.connections[event.token().0];
                 let was_done = connection.is_done();
-                connection.ready(event, &wire, &mut self.scratch)?;
+                connection.ready(event, &wire, &mut self.scratch, &mut times)?;
                 busy -= usize::from(connection.is_done() && !was_done);
             }
         }
-        let elapsed = start.elapsed();
-        Ok(Outcome { messages: plan.messages, bytes: plan.messages * plan.size as u64, elapsed })
+        Ok(Outcome {
+            messages: plan.messages,
+            bytes: plan.messages * plan.size as u64,
+            elapsed: start.elapsed(),
+            latency: times.summary(),
+        })
     }
 }

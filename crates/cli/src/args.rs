@@ -1,12 +1,14 @@
 //! What was typed. What it means, and whether it makes sense, is for [`crate::plan`] to say.
 
+mod values;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use self::values::{duration, metrics_address, pin, positive, size, threads};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -47,6 +49,16 @@ Examples:
   wsduo serve files --dir photos --listen 0.0.0.0:8080              everybody can read
   wsduo serve files --dir inbox --write-only --listen 0.0.0.0:8080  everybody can add files";
 
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  wsduo completions bash > ~/.local/share/bash-completion/completions/wsduo
+  wsduo completions fish > ~/.config/fish/completions/wsduo.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  wsduo man | man -l -
+  wsduo man serve > ~/.local/share/man/man1/wsduo-serve.1";
+
 /// WebSockets at the terminal and in scripts.
 #[derive(Debug, Parser)]
 #[command(
@@ -55,7 +67,7 @@ Examples:
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo ping [OPTIONS] URL\n       wsduo doctor [OPTIONS] URL\n       wsduo send [OPTIONS] URL FILE...\n       wsduo receive [OPTIONS] URL [-o DIR|FILE]\n       wsduo serve [OPTIONS] [echo|broadcast|files]\n       wsduo demo",
+    override_usage = "wsduo [connect] [OPTIONS] URL\n       wsduo ping [OPTIONS] URL\n       wsduo doctor [OPTIONS] URL\n       wsduo send [OPTIONS] URL FILE...\n       wsduo receive [OPTIONS] URL [-o DIR|FILE]\n       wsduo serve [OPTIONS] [echo|broadcast|files]\n       wsduo demo\n       wsduo completions SHELL\n       wsduo man [SUBCOMMAND]",
     after_help = EXIT_CODES
 )]
 pub(crate) struct Typed {
@@ -114,6 +126,20 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Serve and connect to oneself over TLS, and show what there is to know about the connection
     Demo,
+    /// Print the completions for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or that of a subcommand
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// The subcommand: connect, ping, serve
+        #[arg(value_name = "SUBCOMMAND")]
+        subcommand: Option<String>,
+    },
 }
 
 /// What `connect` was given.
@@ -349,15 +375,15 @@ pub(crate) struct ServeArgs {
     pub(crate) compress: bool,
 
     /// Most connections at once; further clients wait
-    #[arg(long, value_name = "N", default_value = "10000")]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = positive)]
     pub(crate) max_connections: NonZeroUsize,
 
     /// Most connections at once of one address, or one /64 of IPv6; further ones get a 503 [default: as many as in all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub(crate) max_connections_per_address: Option<NonZeroUsize>,
 
-    /// Worker threads [default: one for each processor]
-    #[arg(long, value_name = "N")]
+    /// Threads to spread connections over [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Serve figures for Prometheus at http://HOST:PORT/metrics; a port alone is one of 127.0.0.1. Whoever can reach it can
@@ -379,7 +405,7 @@ pub(crate) struct ServeArgs {
     pub(crate) slow_consumer: SlowConsumer,
 
     /// broadcast: most messages that wait for a client, within 1 MiB
-    #[arg(long, value_name = "N", default_value = "1024")]
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = positive)]
     pub(crate) queue: NonZeroUsize,
 
     /// Let clients call this server by this name alone, with or without a port, or by any with '*'; may be repeated [default: any;
@@ -442,53 +468,6 @@ pub(crate) enum ServeKind {
     Broadcast,
     /// Give and take files, for `wsduo receive` and `wsduo send`
     Files,
-}
-
-/// An address to serve figures on; a port alone is one of this machine.
-fn metrics_address(text: &str) -> Result<String, String> {
-    let (host, port) = text.rsplit_once(':').unwrap_or(("127.0.0.1", text));
-    match port.parse::<u16>() {
-        Ok(port) => Ok(format!("{host}:{port}")),
-        Err(_) => Err("write PORT or HOST:PORT, with a port from 0 to 65535".into()),
-    }
-}
-
-/// A duration such as `500ms` or `1m 30s`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
-        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
-    }
-}
-
-/// The SHA-256 of a public key, as curl writes it or in hexadecimal.
-fn pin(text: &str) -> Result<[u8; 32], String> {
-    let bytes = match text.strip_prefix("sha256//") {
-        Some(text) => BASE64.decode(text).ok(),
-        None => (0..text.len())
-            .step_by(2)
-            .map(|at| text.get(at..at + 2).and_then(|byte| u8::from_str_radix(byte, 16).ok()))
-            .collect(),
-    };
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
-        "expected 64 hexadecimal digits, or sha256// and the same 32 bytes in base64".to_owned()
-    })
-}
-
-/// A number of bytes such as `4096`, `16G` or `16GiB`.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim().to_ascii_uppercase().trim_end_matches("IB") {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return Err("write a number of bytes, or one with K, M, G or T behind it".into()),
-    };
-    let number: u64 = number.parse().map_err(|error: std::num::ParseIntError| error.to_string())?;
-    number.checked_mul(1 << shift).ok_or_else(|| "that is too much".into())
 }
 
 #[cfg(test)]
@@ -560,42 +539,5 @@ mod tests {
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
-    }
-
-    #[test]
-    fn a_bare_port_for_metrics_is_of_this_machine() {
-        assert_eq!(metrics_address("9100"), Ok("127.0.0.1:9100".into()));
-        assert_eq!(metrics_address("[::]:9100"), Ok("[::]:9100".into()));
-    }
-
-    #[test]
-    fn pins_are_hexadecimal_or_base64() {
-        assert_eq!(pin(&"0f".repeat(32)), Ok([15; 32]));
-        assert_eq!(pin("sha256//Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8="), Ok([15; 32]));
-        for wrong in
-            ["", "0f", "sha256//", "sha256//Dw8=", &"0g".repeat(32), &"é".repeat(32), &"0f".repeat(33)]
-        {
-            assert!(pin(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_bytes_or_have_a_unit() {
-        assert_eq!(size("4096"), Ok(4096));
-        assert_eq!(size("1k"), Ok(1 << 10));
-        assert_eq!(size("3 MiB"), Ok(3 << 20));
-        assert_eq!(size("16G"), Ok(16 << 30));
-        for text in ["", "G", "-1", "1.5G", "1X", "99999999999T", "18446744073709551616"] {
-            assert!(size(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_are_seconds_or_have_a_unit() {
-        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
-        assert_eq!(duration("0.25"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
-        assert!(duration("NaN").is_err());
     }
 }

@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// No connection came about.
     Connecting(Error),
+    /// No address to listen on: what was asked for, and why not.
+    Listening(String, Error),
     /// None of our pings was answered.
     NoPong,
     /// An open connection failed.
@@ -45,6 +47,7 @@ impl Failure {
                 ErrorKind::TimedOut => 4,
                 kind => code_of(kind),
             },
+            Self::Listening(_, error) => code_of(error.kind()),
             Self::NoPong => 4,
             Self::Open(error) => code_of(error.kind()),
             Self::TooLarge { .. } | Self::Protocol(_) => 7,
@@ -130,6 +133,7 @@ impl fmt::Display for Failure {
                     _ => Ok(()),
                 }
             }
+            Self::Listening(place, error) => write!(f, "{place}: {error}"),
             Self::NoPong => f.write_str("no ping was answered"),
             Self::Closed(closed) => write!(f, "{closed}"),
             Self::TooLarge { len, max } => {

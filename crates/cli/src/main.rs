@@ -1,7 +1,7 @@
 //! The `wsduo` command.
 //!
 //! [`args`] is what was typed, [`plan`] what it means, [`connect`], [`ping`], [`doctor`], [`files`], [`serve`] and [`demo`] do it,
-//! [`exit`] says how it ended.
+//! [`manual`] tells shells and `man` what can be typed, [`exit`] says how it ended.
 
 mod args;
 mod connect;
@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod files;
+mod manual;
 mod output;
 mod ping;
 mod plan;
@@ -44,5 +45,7 @@ fn run() -> Result<(), Failure> {
         Plan::Serve(plan) => serve::run(*plan),
         Plan::Transfer(plan) => files::run(*plan),
         Plan::Demo => demo::run(),
+        Plan::Completions(shell) => manual::complete(shell),
+        Plan::Man(command) => manual::man(command.as_deref()),
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Plan {
     Serve(Box<Serve>),
     Transfer(Box<files::Transfer>),
     Demo,
+    Completions(clap_complete::Shell),
+    Man(Option<String>),
 }
 
 /// Connect, and pump.
@@ -159,6 +161,8 @@ pub(crate) fn plan(typed: Typed) -> Result<Plan, Failure> {
         (Some(Command::Send(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_send(args)?))),
         (Some(Command::Receive(args)), _) => Ok(Plan::Transfer(Box::new(files::plan_receive(args)?))),
         (Some(Command::Demo), _) => Ok(Plan::Demo),
+        (Some(Command::Completions { shell }), _) => Ok(Plan::Completions(shell)),
+        (Some(Command::Man { subcommand }), _) => Ok(Plan::Man(subcommand)),
         (None, None) => Err(Failure::Usage("no URL is given; see wsduo --help".into())),
     }
 }
@@ -310,12 +314,18 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
     if port.parse::<u16>().is_err() {
         return Err(Failure::Usage(format!("--listen {:?} has no port from 0 to 65535", args.listen)));
     }
+    if host.is_empty() {
+        return Err(Failure::Usage(format!(
+            "--listen {:?} has no host; 0.0.0.0 and [::] are all addresses of this machine",
+            args.listen
+        )));
+    }
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let identity = match (&args.tls_cert, &args.tls_key) {
         (Some(chain), Some(key)) => Some(Identity::from_pem_files(chain, key)),
         _ if args.self_signed => {
             let mut names = vec!["localhost", "127.0.0.1", "::1"];
-            if !names.contains(&host) && !["0.0.0.0", "::", ""].contains(&host) {
+            if !names.contains(&host) && !["0.0.0.0", "::"].contains(&host) {
                 names.push(host);
             }
             Some(Identity::self_signed(names))
@@ -325,17 +335,23 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
     let identity = identity.transpose().map_err(|error| Failure::Usage(error.to_string()))?;
     let mut requests = RequestControl::new();
     for origin in &args.allow_origin {
+        check_origin(origin)?;
         requests = if origin == "*" { requests.allow_any_origin() } else { requests.allow_origin(origin) };
     }
     if args.allow_origin.is_empty() && args.kind == ServeKind::Echo {
         requests = requests.allow_any_origin();
     }
     for host in &args.allow_host {
+        check_host(host)?;
         requests = if host == "*" { requests.allow_any_host() } else { requests.allow_host(host) };
     }
     let requests = requests
         .trust_proxies(&args.trust_proxy)
         .map_err(|error| Failure::Usage(format!("--trust-proxy: {error}")))?;
+    // Networks of the same form, which are read only when the listener is bound.
+    RequestControl::new()
+        .trust_proxies(&args.proxy_protocol)
+        .map_err(|error| Failure::Usage(format!("--proxy-protocol: {error}")))?;
     let mut control = MessageWebSocketControl::new()
         .max_message_size(args.max_message)
         .close_timeout(SERVER_CLOSE_TIMEOUT)
@@ -364,6 +380,32 @@ fn serve(args: ServeArgs) -> Result<Serve, Failure> {
         metrics: args.metrics,
         verbose: args.verbose,
     })
+}
+
+/// Refuses what no browser sends for an origin, so that nobody waits for it in vain.
+fn check_origin(origin: &str) -> Result<(), Failure> {
+    let is_one = origin.split_once("://").is_some_and(|(scheme, rest)| {
+        !scheme.is_empty()
+            && !rest.is_empty()
+            && origin.is_ascii()
+            && !rest.contains(['/', '?', '#', '@', '*', ' '])
+    });
+    if is_one || ["*", "null"].contains(&origin) {
+        return Ok(());
+    }
+    let form = "write https://HOST or https://HOST:PORT with nothing behind it, null, or * alone for any";
+    Err(Failure::Usage(format!("--allow-origin {origin:?} is no origin; {form}")))
+}
+
+/// Refuses what cannot be in a `Host` header.
+fn check_host(host: &str) -> Result<(), Failure> {
+    let is_one = !host.is_empty() && host.is_ascii() && !host.contains(['/', '?', '#', '@', '*', ' ']);
+    if is_one || host == "*" {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--allow-host {host:?} is no host; write HOST, HOST:PORT, or * alone for any"
+    )))
 }
 
 /// How messages wait for the clients of a broadcast.

@@ -2,17 +2,19 @@
 
 mod broadcast;
 mod metrics;
+mod workers;
 
+use std::fmt::Display;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
 use tokio::sync::watch;
-use wsduo::{Error, Incoming, Listener, ListenerBuilder, MessageWebSocket, MessageWebSocketControl};
+use wsduo::{Incoming, Listener, ListenerBuilder, MessageWebSocket, MessageWebSocketControl};
 
 use self::broadcast::Hub;
 use self::metrics::Metrics;
+use self::workers::Workers;
 use crate::args::ServeKind;
 use crate::exit::Failure;
 use crate::files;
@@ -24,13 +26,13 @@ use crate::terminal;
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(plan: Serve) -> Result<(), Failure> {
-    let mut builder = Builder::new_multi_thread();
-    if let Some(threads) = plan.threads {
-        builder.worker_threads(threads.get());
-    }
-    let runtime = builder.enable_all().build().map_err(|error| Failure::Io("cannot start", error))?;
-    let result = runtime.block_on(serve(plan));
+    // Threads take descriptors too.
+    raise_file_limit();
+    let (workers, runtime) =
+        Workers::start(plan.threads).map_err(|error| Failure::Io("cannot start the threads", error))?;
+    let result = runtime.block_on(serve(plan, &workers));
     runtime.shutdown_background();
+    workers.end();
     result
 }
 
@@ -49,17 +51,16 @@ enum What {
     Files(files::Files),
 }
 
-async fn serve(mut plan: Serve) -> Result<(), Failure> {
+async fn serve(mut plan: Serve, workers: &Workers) -> Result<(), Failure> {
     // Before anyone can know that we are there.
     let mut signals = Signals::new()?;
-    raise_file_limit();
     metrics::log(plan.verbose);
     let what = match (&plan.files, plan.kind) {
         (Some(files), _) => What::Files(files::Files::open(files)?),
         (None, ServeKind::Broadcast) => What::Broadcast(Hub::new(plan.broadcast)),
         (None, _) => What::Echo,
     };
-    let (listener, place) = listen(&mut plan).await.map_err(Failure::Connecting)?;
+    let (listener, place) = listen(&mut plan).await?;
     let metrics = match &plan.metrics {
         Some(address) => Some(Metrics::listen(address).await?),
         None => None,
@@ -76,8 +77,8 @@ async fn serve(mut plan: Serve) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(());
     loop {
         tokio::select! {
-            incoming = listener.accept() => {
-                tokio::spawn(connection(incoming, Arc::clone(&shared), stopping.clone()));
+            (incoming, worker) = workers.for_idlest(listener.accept()) => {
+                worker.spawn(connection(incoming, Arc::clone(&shared), stopping.clone()));
             }
             _ = signals.next() => break,
         }
@@ -92,15 +93,19 @@ async fn serve(mut plan: Serve) -> Result<(), Failure> {
 }
 
 /// The listener, and how it is reached.
-async fn listen(plan: &mut Serve) -> Result<(Listener, String), Error> {
+async fn listen(plan: &mut Serve) -> Result<(Listener, String), Failure> {
+    let failed = |place: &dyn Display, error| Failure::Listening(place.to_string(), error);
     let scheme = if plan.identity.is_some() { "wss" } else { "ws" };
     #[cfg(unix)]
     if let Some(path) = plan.unix.take() {
-        let listener = configure(Listener::bind_unix(&path), plan).await?;
+        let listener = configure(Listener::bind_unix(&path), plan)
+            .await
+            .map_err(|error| failed(&path.display(), error))?;
         return Ok((listener, format!("{scheme}+unix://{}", path.display())));
     }
-    let listener = configure(Listener::bind(plan.listen.clone()), plan).await?;
-    let address = listener.local_address()?;
+    let listener = configure(Listener::bind(plan.listen.clone()), plan).await;
+    let bound = listener.and_then(|listener| Ok((listener.local_address()?, listener)));
+    let (address, listener) = bound.map_err(|error| failed(&plan.listen, error))?;
     Ok((listener, format!("{scheme}://{address}/")))
 }
 

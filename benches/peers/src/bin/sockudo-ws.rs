@@ -2,27 +2,59 @@
 #![forbid(unsafe_code)]
 
 use peers::deflate::{Deflate, FORGETTING};
-use peers::{MAX_MESSAGE, echo, run, shake_with};
+use peers::dialect::{Dialect, serve, work};
+use peers::{MAX_MESSAGE, client, run, shake_with};
 use sockudo_ws::deflate::DeflateConfig;
 use sockudo_ws::protocol::Message;
 use sockudo_ws::{CompressedWebSocketStream, Config, WebSocketStream};
+use tokio_tungstenite::tungstenite::Bytes;
 
-fn main() -> std::io::Result<()> {
-    let deflate = Deflate::from_arguments();
-    run(move |stream| async move {
-        let config = Config::builder()
-            .max_message_size(MAX_MESSAGE)
-            .max_frame_size(MAX_MESSAGE)
-            .auto_ping(false)
-            .idle_timeout(0)
-            .build();
-        let Ok((stream, agreement)) = shake_with(stream, deflate).await else { return };
-        let reply = |message: sockudo_ws::error::Result<Message>| match message {
+struct Sockudo;
+
+impl Dialect for Sockudo {
+    type Item = sockudo_ws::error::Result<Message>;
+    type Message = Message;
+
+    fn data(item: Self::Item) -> Option<Message> {
+        match item {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => Some(message),
             Ok(_) | Err(_) => None,
-        };
+        }
+    }
+
+    fn is_text(message: &Message) -> bool {
+        matches!(message, Message::Text(_))
+    }
+
+    fn text(text: String) -> Message {
+        Message::text(text)
+    }
+
+    fn binary(bytes: Bytes) -> Message {
+        Message::Binary(bytes)
+    }
+}
+
+fn config() -> Config {
+    Config::builder()
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE)
+        .auto_ping(false)
+        .idle_timeout(0)
+        .build()
+}
+
+fn main() -> std::io::Result<()> {
+    if let Some(task) = client::asked()? {
+        return client::run(task, |stream, task| {
+            work::<Sockudo, _>(WebSocketStream::client(stream, config()), task)
+        });
+    }
+    let deflate = Deflate::from_arguments();
+    run(move |stream| async move {
+        let Ok((stream, agreement)) = shake_with(stream, deflate).await else { return };
         let (Some(deflate), Some(agreement)) = (deflate, agreement) else {
-            return echo(WebSocketStream::server(stream, config), reply).await;
+            return serve::<Sockudo, _>(WebSocketStream::server(stream, config())).await;
         };
         let deflate = DeflateConfig {
             server_no_context_takeover: !deflate.keeps_context,
@@ -30,6 +62,6 @@ fn main() -> std::io::Result<()> {
             compression_level: deflate.level.into(),
             ..DeflateConfig::default()
         };
-        echo(CompressedWebSocketStream::server(stream, config, deflate), reply).await;
+        serve::<Sockudo, _>(CompressedWebSocketStream::server(stream, config(), deflate)).await;
     })
 }

@@ -2,12 +2,36 @@
 #![forbid(unsafe_code)]
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use peers::dialect::{Dialect, serve, work};
 use peers::transfer::{self, End};
-use peers::{MAX_MESSAGE, echo, lean, run};
+use peers::{MAX_MESSAGE, client, lean, run};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
+
+struct Tungstenite;
+
+impl Dialect for Tungstenite {
+    type Item = Result<Message, Error>;
+    type Message = Message;
+
+    fn data(item: Self::Item) -> Option<Message> {
+        item.ok().filter(|message| message.is_text() || message.is_binary())
+    }
+
+    fn is_text(message: &Message) -> bool {
+        message.is_text()
+    }
+
+    fn text(text: String) -> Message {
+        Message::text(text)
+    }
+
+    fn binary(bytes: Bytes) -> Message {
+        Message::Binary(bytes)
+    }
+}
 
 fn main() -> std::io::Result<()> {
     let buffer = if lean() { 4 * 1024 } else { 128 * 1024 };
@@ -19,14 +43,15 @@ fn main() -> std::io::Result<()> {
     if let Some(end) = transfer::asked()? {
         return transfer::run(&end, |stream| stream_messages(stream, &end, config));
     }
+    if let Some(task) = client::asked()? {
+        return client::run(task, |stream, task| async move {
+            let socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(config)).await;
+            work::<Tungstenite, _>(socket, task).await;
+        });
+    }
     run(move |stream| async move {
         if let Ok(socket) = accept_async_with_config(stream, Some(config)).await {
-            echo(socket, |message| {
-                message
-                    .ok()
-                    .filter(|message| message.is_text() || message.is_binary())
-            })
-            .await;
+            serve::<Tungstenite, _>(socket).await;
         }
     })
 }

@@ -3,14 +3,38 @@
 #![forbid(unsafe_code)]
 
 use peers::deflate::Deflate;
-use peers::{MAX_MESSAGE, echo, lean, run, shake_with};
+use peers::dialect::{Dialect, serve, work};
+use peers::{MAX_MESSAGE, client, lean, run, shake_with};
+use tokio_tungstenite::tungstenite::Bytes;
 use yawc::{CompressionLevel, DeflateOptions, DeflatePool, Frame, OpCode, Options, Role, WebSocket};
 
 /// Compressors and inflaters that its pool keeps.
 const POOLED: usize = 16;
 
+struct Yawc;
+
+impl Dialect for Yawc {
+    type Item = Frame;
+    type Message = Frame;
+
+    fn data(frame: Frame) -> Option<Frame> {
+        matches!(frame.opcode(), OpCode::Text | OpCode::Binary).then_some(frame)
+    }
+
+    fn is_text(frame: &Frame) -> bool {
+        frame.opcode() == OpCode::Text
+    }
+
+    fn text(text: String) -> Frame {
+        Frame::text(text)
+    }
+
+    fn binary(bytes: Bytes) -> Frame {
+        Frame::binary(bytes)
+    }
+}
+
 fn main() -> std::io::Result<()> {
-    let lean = lean();
     let deflate = Deflate::from_arguments();
     let compression = deflate.map(|deflate| DeflateOptions {
         level: CompressionLevel::new(deflate.level.into()),
@@ -21,22 +45,26 @@ fn main() -> std::io::Result<()> {
     });
     let options =
         Options { compression, ..Options::default().with_limits(MAX_MESSAGE, 2 * MAX_MESSAGE).with_utf8() };
+    let options = if lean() {
+        options.with_read_buffer_capacity(1024).with_write_buffer_capacity(1024)
+    } else {
+        options.with_read_buffer_capacity(128 * 1024).with_backpressure_boundary(64 * 1024)
+    };
+    if let Some(task) = client::asked()? {
+        return client::run(task, |stream, task| async move {
+            if let Ok(socket) = WebSocket::from_stream_with_extensions(stream, Role::Client, None, options) {
+                work::<Yawc, _>(socket, task).await;
+            }
+        });
+    }
     run(move |stream| {
         let options = options.clone();
         async move {
-            let options = if lean {
-                options.with_read_buffer_capacity(1024).with_write_buffer_capacity(1024)
-            } else {
-                options.with_read_buffer_capacity(128 * 1024).with_backpressure_boundary(64 * 1024)
-            };
             let Ok((stream, agreement)) = shake_with(stream, deflate).await else { return };
             if let Ok(socket) =
                 WebSocket::from_stream_with_extensions(stream, Role::Server, agreement, options)
             {
-                echo(socket, |frame: Frame| {
-                    matches!(frame.opcode(), OpCode::Text | OpCode::Binary).then_some(frame)
-                })
-                .await;
+                serve::<Yawc, _>(socket).await;
             }
         }
     })

@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wsduo_benches::frame::{self, Header};
 
 /// Large enough that large messages come in few reads, which decides their cost.
@@ -45,7 +44,11 @@ pub(crate) struct Echo {
 
 impl Echo {
     /// Echoes until the peer is done.
-    pub(crate) fn poll(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll(
+        &mut self,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         BUFFERS.with_borrow_mut(|buffers| {
             loop {
                 ready!(self.poll_unsent(stream, context))?;
@@ -114,7 +117,7 @@ impl Echo {
     fn poll_write(
         &mut self,
         mut bytes: &[u8],
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncWrite + Unpin),
         context: &mut Context<'_>,
     ) -> io::Result<()> {
         while !bytes.is_empty() {
@@ -129,15 +132,19 @@ impl Echo {
         Ok(())
     }
 
-    fn poll_unsent(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(unsent) = &mut self.unsent else {
-            return Poll::Ready(Ok(()));
-        };
-        let (bytes, sent) = &mut **unsent;
-        while *sent < bytes.len() {
-            *sent += ready!(Pin::new(&mut *stream).poll_write(context, &bytes[*sent..]))?;
+    fn poll_unsent(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(unsent) = &mut self.unsent {
+            let (bytes, sent) = &mut **unsent;
+            while *sent < bytes.len() {
+                *sent += ready!(Pin::new(&mut *stream).poll_write(context, &bytes[*sent..]))?;
+            }
+            self.unsent = None;
         }
-        self.unsent = None;
-        Poll::Ready(Ok(()))
+        // TLS may hold back what it took.
+        Pin::new(stream).poll_flush(context)
     }
 }

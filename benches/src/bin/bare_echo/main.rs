@@ -9,36 +9,41 @@ mod echo;
 mod unmask;
 
 use std::io;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use wsduo_benches::handshake;
+use tokio_rustls::TlsAcceptor;
+use wsduo_benches::{acceptor, handshake};
 
 const MAX_HEAD: usize = 16 * 1024;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
-    let listener = TcpListener::bind(address).await?;
-    println!("listening on ws://{}/", listener.local_addr()?);
+    let address = std::env::args().skip(1).find(|argument| argument.contains(':'));
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:0")).await?;
+    let tls = std::env::args().any(|argument| argument == "--tls").then(acceptor::acceptor).transpose()?;
+    println!("listening on {}://{}/", if tls.is_some() { "wss" } else { "ws" }, listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        result = accept(&listener) => result,
+        result = accept(&listener, tls) => result,
         _ = terminate.recv() => Ok(()),
         result = tokio::signal::ctrl_c() => result,
     }
 }
 
-async fn accept(listener: &TcpListener) -> io::Result<()> {
+async fn accept(listener: &TcpListener, tls: Option<TlsAcceptor>) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
         // A connection that fails has told its peer; the server goes on.
-        tokio::spawn(async move { serve(stream).await.ok() });
+        match tls.clone() {
+            None => tokio::spawn(async move { serve(stream).await.ok() }),
+            Some(tls) => tokio::spawn(async move { serve(tls.accept(stream).await.ok()?).await.ok() }),
+        };
     }
 }
 
-async fn serve(mut stream: TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     // Boxed and dropped, so that what the handshake needs does not stay in the task.
     Box::pin(shake(&mut stream)).await?;
     let mut echo = echo::Echo::default();
@@ -46,7 +51,7 @@ async fn serve(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// Expects a request and nothing after it, as a client that waits for the response sends it.
-async fn shake(stream: &mut TcpStream) -> io::Result<()> {
+async fn shake(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         if stream.read_buf(&mut head).await? == 0 || head.len() > MAX_HEAD {

@@ -1,7 +1,7 @@
 //! Figures of the server for Prometheus: `GET /metrics` on an address of its own, and nothing else.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Metrics {
     pub(super) async fn listen(address: &str) -> Result<Self, Failure> {
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|error| Failure::Io("cannot listen on the address of --metrics", error))?;
+            .map_err(|error| Failure::System(format!("cannot listen on {address} for --metrics"), error))?;
         let handle = install()?;
         wsduo::describe_metrics();
         Ok(Self { listener, handle })
@@ -109,7 +109,7 @@ async fn answer_one(tcp: TcpStream, handle: &PrometheusHandle, loopback: bool) -
 
 fn answer(request: &Request<Incoming>, handle: &PrometheusHandle, loopback: bool) -> Response<Full<Bytes>> {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let (status, body) = if loopback && !super::is_loopback_name(host) {
+    let (status, body) = if loopback && !is_loopback_name(host) {
         // A page of a name that someone pointed at this machine (DNS rebinding).
         (StatusCode::FORBIDDEN, "this is for this machine alone\n".into())
     } else if request.uri().path() != "/metrics" {
@@ -132,6 +132,16 @@ fn answer(request: &Request<Incoming>, handle: &PrometheusHandle, loopback: bool
     response
 }
 
+/// Whether a `Host` header names this machine to itself.
+fn is_loopback_name(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
 /// Tells on standard error what happens to connections, from now on.
 pub(super) fn log(verbosity: u8) {
     use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -144,9 +154,28 @@ pub(super) fn log(verbosity: u8) {
     };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        // There is but one.
+        .with_target(false)
         .with_ansi(terminal::colours_on_stderr());
     let subscriber =
         tracing_subscriber::registry().with(lines).with(Targets::new().with_target("wsduo", level));
     // Nobody else has set one.
     let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback_names() {
+        for host in
+            ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "127.1.2.3", "[::1]:9", "[::ffff:127.0.0.1]"]
+        {
+            assert!(is_loopback_name(host), "{host}");
+        }
+        for host in ["", "example.org", "127.0.0.1.example.org:80", "localhost.evil", "10.0.0.1", "[::2]"] {
+            assert!(!is_loopback_name(host), "{host}");
+        }
+    }
 }

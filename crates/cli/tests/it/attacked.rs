@@ -1,11 +1,17 @@
-//! A server left open with its defaults, under the attacks of THREATS.md, one after the other. After each of them a good
-//! client is still served, and in the end the server has never needed much memory.
+//! A server left open with its defaults, under the attacks of THREATS.md, one after the other. During all of them a good
+//! client is served, after each of them a new one is let in, and in the end the server has never needed much memory.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wsduo::{Compression, Error, Message, MessageWebSocket, MessageWebSocketControl};
+use socket2::SockRef;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{interval, timeout};
+use wsduo::{CloseCode, Compression, Error, Message, MessageWebSocket, MessageWebSocketControl};
 
 use crate::support::{Server, block_on};
 
@@ -15,9 +21,19 @@ const MOST_RESIDENT: u64 = 96 << 10;
 /// How long an attacker tries to write to a server that does not read any further.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// How long the good client waits for an echo at most. Far from what it takes: the machine may be busy.
+const PROMPT: Duration = Duration::from_secs(5);
+
+/// From one message of the good client to the next, and from one byte of the slow heads to the next.
+const PACE: Duration = Duration::from_millis(5);
+
+/// So many that each gets a byte a second.
+const SLOW_HEADS: usize = 200;
+
 const TEXT: u8 = 1;
 const CONTINUATION: u8 = 0;
 const BINARY: u8 = 2;
+const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const LAST: u8 = 0x80;
 
@@ -32,30 +48,115 @@ fn a_server_left_open_survives_what_is_done_to_it() {
         ("pings whose answers nobody reads", unread_pings),
         ("slow readers of large echoes", slow_readers),
         ("announced giants", announced_giants),
-        ("heads that never end", slow_heads),
+        ("connections that never speak", silent),
         ("connects and drops", connects_and_drops),
         ("bombs", bombs),
         ("garbage", garbage),
-        ("ends in every place", ends),
-        ("connections that never speak", silent),
+        ("half-closes in every stage", half_closes),
+        ("resets in every stage", resets),
     ];
+    let meanwhile = Meanwhile::begin(&server);
     // What an attack leaves open stays open during the others.
     let mut open = Vec::new();
     for (name, attack) in attacks {
+        let echoes = meanwhile.echoes();
         open.extend(attack(&server));
+        // At least one of them began after the attack did.
+        while meanwhile.echoes() < echoes + 2 {
+            assert!(!meanwhile.thread.is_finished(), "the good client was not served under {name}");
+            std::thread::yield_now();
+        }
         block_on(async {
-            let good = async {
+            let newcomer = async {
                 let mut client = MessageWebSocket::connect(&server.url).await?;
                 client.send(name).await?;
                 client.receive().await
             };
-            let echo: Result<_, Error> = good.await;
+            let echo: Result<_, Error> = newcomer.await;
             assert_eq!(echo.unwrap(), Some(Message::from(name)), "after {name}");
         });
     }
+    let echoes = meanwhile.end();
     let resident = most_resident(&server);
-    println!("{resident} KiB at most, with {} connections open", open.len());
+    println!("{resident} KiB at most, with {} connections open and {echoes} echoes", open.len());
     assert!(resident < MOST_RESIDENT, "{resident} KiB");
+}
+
+/// What goes on during all attacks: a good client, and heads that come a byte a second.
+#[derive(Debug)]
+struct Meanwhile {
+    echoes: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Meanwhile {
+    fn begin(server: &Server) -> Self {
+        let (echoes, over) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let (url, address) = (server.url.clone(), server.address().to_owned());
+        let thread = {
+            let (echoes, over) = (Arc::clone(&echoes), Arc::clone(&over));
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = good(&url, &echoes, &over) => {}
+                        () = slow_heads(&address) => {}
+                    }
+                });
+            })
+        };
+        Self { echoes, over, thread }
+    }
+
+    fn echoes(&self) -> u64 {
+        self.echoes.load(Ordering::Relaxed)
+    }
+
+    /// Lets the good client go: how many echoes it got.
+    fn end(self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        self.echoes.load(Ordering::Relaxed)
+    }
+}
+
+/// A client that says something now and then, and wants an echo within reason, on one connection until the end.
+async fn good(url: &str, echoes: &AtomicU64, over: &AtomicBool) {
+    let mut client = MessageWebSocket::connect(url).await.unwrap();
+    let mut pace = interval(PACE);
+    while !over.load(Ordering::Relaxed) {
+        pace.tick().await;
+        let text = format!("message {}", echoes.load(Ordering::Relaxed));
+        let echo = timeout(PROMPT, async {
+            client.send(&text).await?;
+            client.receive().await
+        });
+        assert_eq!(echo.await.expect("an echo in time").unwrap(), Some(Message::from(text)));
+        echoes.fetch_add(1, Ordering::Relaxed);
+    }
+    client.close(CloseCode::NORMAL, "").await.unwrap();
+    assert!(client.closed().unwrap().clean);
+}
+
+/// Heads that come a byte a second and never end. What the server has had enough of begins anew.
+async fn slow_heads(address: &str) {
+    let mut heads = Vec::new();
+    let mut pace = interval(PACE);
+    for at in (0..SLOW_HEADS).cycle() {
+        pace.tick().await;
+        if heads.len() <= at {
+            heads.push((tokio::net::TcpStream::connect(address).await.unwrap(), 0));
+        }
+        let (stream, sent) = &mut heads[at];
+        let head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a";
+        let byte = head[(*sent).min(head.len() - 1)];
+        if stream.write_all(&[byte]).await.is_ok() {
+            *sent += 1;
+        } else {
+            heads[at] = (tokio::net::TcpStream::connect(address).await.unwrap(), 0);
+        }
+    }
 }
 
 /// KiB that were resident at most, where the system tells.
@@ -67,8 +168,7 @@ fn most_resident(server: &Server) -> u64 {
 }
 
 fn tcp(server: &Server) -> TcpStream {
-    let address = server.url.trim_start_matches("ws://").trim_end_matches('/');
-    let stream = TcpStream::connect(address).unwrap();
+    let stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream
@@ -105,16 +205,17 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Writes as much as the server takes.
-fn push(stream: &mut TcpStream, mut bytes: &[u8]) {
+/// Writes as much as the server takes: whether that was all.
+fn push(stream: &mut TcpStream, mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
         match stream.write(bytes) {
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // It does not read on, or has had enough: both are its right.
-            Err(_) => return,
+            Err(_) => return false,
         }
     }
+    true
 }
 
 /// Reads to the close frame, which has to come: its code.
@@ -122,7 +223,7 @@ fn close_code(mut stream: TcpStream) -> Option<u16> {
     let mut received = Vec::new();
     // A reset behind the close frame is no matter.
     let _ = stream.read_to_end(&mut received);
-    let close = received.windows(4).find(|bytes| bytes[0] == LAST | 8)?;
+    let close = received.windows(4).find(|bytes| bytes[0] == LAST | CLOSE)?;
     Some(u16::from_be_bytes([close[2], close[3]]))
 }
 
@@ -146,7 +247,9 @@ fn slow_readers(server: &Server) -> Vec<TcpStream> {
     let slow = |_| {
         let mut stream = websocket(server);
         for _ in 0..20 {
-            push(&mut stream, &message);
+            if !push(&mut stream, &message) {
+                break;
+            }
         }
         stream
     };
@@ -172,15 +275,6 @@ fn announced_giants(server: &Server) -> Vec<TcpStream> {
         stream
     };
     (0..200).map(open).collect()
-}
-
-fn slow_heads(server: &Server) -> Vec<TcpStream> {
-    let slow = |_| {
-        let mut stream = tcp(server);
-        push(&mut stream, b"GET / HTTP/1.1\r\nHost: localho");
-        stream
-    };
-    (0..200).map(slow).collect()
 }
 
 fn connects_and_drops(server: &Server) -> Vec<TcpStream> {
@@ -228,24 +322,56 @@ fn garbage(server: &Server) -> Vec<TcpStream> {
     Vec::new()
 }
 
-/// Ends of one direction, in the head, in a frame and in a message, and after nothing at all.
-fn ends(server: &Server) -> Vec<TcpStream> {
-    let half = |stream: TcpStream| {
-        stream.shutdown(Shutdown::Write).unwrap();
-        stream
-    };
-    let mut open = vec![half(tcp(server)), half(websocket(server))];
-    for part in [&b"GET / HT"[..], b"GET / HTTP/1.1\r\n", b"\x16\x03\x01"] {
+/// A connection in each stage of its life.
+fn stages(server: &Server) -> Vec<TcpStream> {
+    let mut all = vec![tcp(server), websocket(server)];
+    // Within the head, at the end of a line, and within the greeting of TLS.
+    for head in [&b"GET / HT"[..], b"GET / HTTP/1.1\r\n", b"\x16\x03\x01"] {
         let mut stream = tcp(server);
-        push(&mut stream, part);
-        open.push(half(stream));
+        push(&mut stream, head);
+        all.push(stream);
     }
-    for part in [&frame(TEXT, b"begun")[..], &frame(LAST | TEXT, b"whole")[..3], b"\x81"] {
+    let close = frame(LAST | CLOSE, &1000_u16.to_be_bytes());
+    for part in [
+        // Within the header of a frame, behind its first byte, in its length and in its key.
+        &b"\x81"[..],
+        b"\x82\xff\0\0",
+        &frame(LAST | TEXT, b"whole")[..3],
+        // Within the payload, of a message and of a ping.
+        &frame(LAST | TEXT, b"whole")[..9],
+        &frame(LAST | PING, b"whole")[..9],
+        // Between two fragments.
+        &frame(TEXT, b"begun"),
+        // With an echo under way that nobody reads.
+        &frame(LAST | BINARY, &vec![7; 1 << 20]),
+        // While it closes: within the close frame, and with its answer under way.
+        &close[..7],
+        &close,
+    ] {
         let mut stream = websocket(server);
         push(&mut stream, part);
-        open.push(half(stream));
+        all.push(stream);
     }
-    open
+    all
+}
+
+fn half_closes(server: &Server) -> Vec<TcpStream> {
+    let all = stages(server);
+    for stream in &all {
+        // Where the server has closed already there is nothing to end.
+        let _ = stream.shutdown(Shutdown::Write);
+    }
+    all
+}
+
+fn resets(server: &Server) -> Vec<TcpStream> {
+    for _ in 0..20 {
+        for stream in stages(server) {
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(stream);
+        }
+    }
+    Vec::new()
 }
 
 fn silent(server: &Server) -> Vec<TcpStream> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that panics has failed
 
+mod admitted;
 mod attacked;
 mod compress;
 mod connect;
@@ -10,6 +11,7 @@ mod exit_codes;
 mod files;
 mod files_interrupted;
 mod files_protocol;
+mod manual;
 mod observe;
 mod ping;
 mod proxies;
@@ -18,3 +20,4 @@ mod serve;
 mod support;
 #[cfg(unix)]
 mod terminal;
+mod threads;

@@ -19,8 +19,8 @@ fn http(address: &str, head: &str) -> String {
 }
 
 /// A server of figures on a free port, and its address.
-fn with_metrics() -> (Server, String) {
-    let mut server = Server::start(&["--metrics", "0"]);
+fn with_metrics(arguments: &[&str]) -> (Server, String) {
+    let mut server = Server::start(&[arguments, &["--metrics", "0"]].concat());
     let mut line = String::new();
     server.stdout.read_line(&mut line).unwrap();
     let address = line.trim_end().strip_prefix("metrics on http://").expect("the second line");
@@ -31,7 +31,7 @@ fn with_metrics() -> (Server, String) {
 
 #[test]
 fn echoes_show_in_the_figures_for_prometheus() {
-    let (server, address) = with_metrics();
+    let (server, address) = with_metrics(&[]);
     block_on(async {
         let mut client = MessageWebSocket::connect(&server.url).await.unwrap();
         for _ in 0..3 {
@@ -54,9 +54,67 @@ fn echoes_show_in_the_figures_for_prometheus() {
     }
 }
 
+/// The value of this line of the figures, if it is there.
+fn figure(address: &str, name: &str) -> Option<u64> {
+    let figures = http(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    figures.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+#[test]
+fn messages_that_a_slow_client_misses_are_counted_by_policy() {
+    const MESSAGES: u64 = 150;
+    for (flag, policy) in [("drop-oldest", "drop_oldest"), ("latest", "latest_only")] {
+        let (server, address) = with_metrics(&["broadcast", "--slow-consumer", flag, "--queue", "4"]);
+        let name = format!("wsduo_messages_dropped_total{{policy=\"{policy}\"}}");
+        let received = block_on(async {
+            let mut sender = MessageWebSocket::connect(&server.url).await.unwrap();
+            let mut sleeps = MessageWebSocket::connect(&server.url).await.unwrap();
+            for client in [&mut sender, &mut sleeps] {
+                client.ping().await.unwrap();
+            }
+            assert_eq!(figure(&address, &name), None);
+            for number in 0..MESSAGES {
+                let mut message = vec![0; 256 << 10];
+                message[..8].copy_from_slice(&number.to_be_bytes());
+                sender.send(message).await.unwrap();
+            }
+            sender.ping().await.unwrap();
+            let mut received = 0;
+            loop {
+                let message = sleeps.receive().await.unwrap().unwrap();
+                received += 1;
+                if message.as_bytes().starts_with(&(MESSAGES - 1).to_be_bytes()) {
+                    break received;
+                }
+            }
+        });
+        assert_eq!(figure(&address, &name), Some(MESSAGES - received), "{policy}");
+    }
+}
+
+#[test]
+fn pages_refused_and_clients_killed_show_in_the_figures() {
+    let (server, address) = with_metrics(&["broadcast"]);
+    block_on(async {
+        let page = MessageWebSocketControl::new().header("origin", "https://other.example");
+        assert!(page.connect(&server.url).await.is_err());
+        drop(MessageWebSocket::connect(&server.url).await.unwrap());
+    });
+    let killed = "wsduo_connections_closed_total{role=\"server\",code=\"1006\"}";
+    while figure(&address, killed).is_none() {}
+    for (line, expected) in [
+        (killed, 1),
+        ("wsduo_handshakes_total{role=\"server\",outcome=\"invalid\"}", 1),
+        ("wsduo_handshakes_total{role=\"server\",outcome=\"accepted\"}", 1),
+        ("wsduo_connections_open{role=\"server\"}", 0),
+    ] {
+        assert_eq!(figure(&address, line), Some(expected), "{line}");
+    }
+}
+
 #[test]
 fn only_get_of_metrics_by_a_name_of_this_machine_is_answered() {
-    let (_server, address) = with_metrics();
+    let (_server, address) = with_metrics(&[]);
     for (request, status) in [
         ("GET / HTTP/1.1\r\nHost: localhost", "404"),
         ("POST /metrics HTTP/1.1\r\nContent-Length: 0\r\nHost: localhost", "405"),
@@ -89,4 +147,36 @@ fn verbose_tells_of_clients_on_standard_error_escaped_and_without_secrets() {
     }
     assert!(told.contains("path=/room ") && told.contains(r"\u{1b}[2Jbye\n"), "{told}");
     assert!(!told.contains('\u{1b}') && !told.contains("SECRET"), "{told}");
+}
+
+#[test]
+fn nothing_in_a_request_that_is_refused_reaches_standard_error_unescaped() {
+    const REST: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                        Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    let mut command = command();
+    let arguments = ["serve", "broadcast", "-vv", "--threads", "1", "--allow-host", "localhost"];
+    command.args(arguments).stderr(Stdio::piped());
+    let mut server = Server::spawn(command);
+    let mut stderr = BufReader::new(server.process.0.stderr.take().unwrap());
+    for head in [
+        "GET /\u{1b}[2J HTTP/1.1\r\nHost: localhost\r\n",
+        "GET /\u{202e}\u{9b}2J HTTP/1.1\r\nHost: localhost\r\n",
+        "GET / HTTP/1.1\r\nHost: a\u{1b}[2Jb\r\n",
+        "GET / HTTP/1.1\r\nHost: a\u{9b}2Jb\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://\u{1b}[2J\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://\u{9b}2J\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nSec-WebSocket-Protocol: \u{1b}[2J\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX\u{1b}[2J: y\r\n",
+        "\u{1b}[2J\u{7} / HTTP/1.1\r\nHost: localhost\r\n",
+    ] {
+        let answer = http(server.address(), &format!("{head}{REST}"));
+        assert!(answer.starts_with("HTTP/1.1 4"), "{head:?}: {answer:?}");
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        let line = line.strip_suffix('\n').unwrap();
+        assert!(line.contains(" INFO ") && line.contains("error="), "{head:?}: {line:?}");
+        for text in [line, answer.split("\r\n\r\n").nth(1).unwrap().trim_end()] {
+            assert!(!text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{head:?}: {text:?}");
+        }
+    }
 }

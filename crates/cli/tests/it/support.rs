@@ -136,6 +136,11 @@ impl Server {
         Self { process, url, stdout }
     }
 
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("ws://").trim_end_matches('/')
+    }
+
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.process.0);

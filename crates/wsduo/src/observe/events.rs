@@ -51,7 +51,7 @@ pub(super) fn opened(
 
 pub(super) fn round_trip(span: &Span, time: Duration) {
     tracing::debug!(
-        name: "round_trip", target: TARGET, parent: span, seconds = time.as_secs_f64(), "a ping was answered"
+        name: "round_trip", target: TARGET, parent: span, seconds = seconds(time), "a ping was answered"
     );
 }
 
@@ -72,7 +72,7 @@ pub(super) fn closed(span: &Span, ending: &Ending<'_>, open: Duration) {
             Initiator::Peer => "peer",
         }),
         clean = closed.is_some_and(|closed| closed.clean),
-        seconds = open.as_secs_f64(),
+        seconds = seconds(open),
         messages_received = statistics.messages_received,
         messages_sent = statistics.messages_sent,
         bytes_received = statistics.bytes_received,
@@ -96,7 +96,7 @@ pub(super) fn connect_failed(span: &Span, error: &Error, took: Duration) {
         parent: span,
         error_kind = kind_name(error.kind()),
         status = error.refusal().map(|refusal| refusal.status.as_u16()),
-        seconds = took.as_secs_f64(),
+        seconds = seconds(took),
         error = %error,
         "no connection could be made"
     );
@@ -111,25 +111,25 @@ pub(super) fn step(step: &Connecting<'_>) {
         ),
         Connecting::Resolved { host, addresses, took } => tracing::debug!(
             name: "resolved", target: TARGET, host = %Escaped(host), addresses = ?addresses,
-            seconds = took.as_secs_f64(), "the host has addresses"
+            seconds = seconds(took), "the host has addresses"
         ),
         Connecting::AddressTried { address, error, took } => tracing::debug!(
-            name: "address_tried", target: TARGET, address = %address, seconds = took.as_secs_f64(),
+            name: "address_tried", target: TARGET, address = %address, seconds = seconds(took),
             error = error.map(|error| field::display(Escaped(&error.to_string()).to_string())), "an address was tried"
         ),
         Connecting::Tunnelled { proxy, took } => tracing::debug!(
-            name: "tunnelled", target: TARGET, proxy = %Escaped(proxy), seconds = took.as_secs_f64(),
+            name: "tunnelled", target: TARGET, proxy = %Escaped(proxy), seconds = seconds(took),
             "the proxy opened a tunnel"
         ),
         Connecting::TlsEstablished { information, took } => tracing::debug!(
             name: "tls_established", target: TARGET, version = information.version.as_str(),
-            cipher_suite = information.cipher_suite.as_str(), seconds = took.as_secs_f64(), "TLS is agreed"
+            cipher_suite = information.cipher_suite.as_str(), seconds = seconds(took), "TLS is agreed"
         ),
         Connecting::Asking { uri } => tracing::debug!(
             name: "asking", target: TARGET, uri = %without_query(uri), "the server is asked for a WebSocket"
         ),
         Connecting::Answered { status, took, .. } => tracing::debug!(
-            name: "answered", target: TARGET, status = status.as_u16(), seconds = took.as_secs_f64(),
+            name: "answered", target: TARGET, status = status.as_u16(), seconds = seconds(took),
             "the server answered"
         ),
     }
@@ -157,6 +157,11 @@ pub(super) fn request_refused(peer: Option<SocketAddr>, request: &Request, statu
         reason = status.canonical_reason(),
         "a request was refused"
     );
+}
+
+/// To the microsecond, so that nobody has to read sixteen digits.
+fn seconds(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1e6
 }
 
 /// The value of the field `error_kind`: the name of the variant.

@@ -176,12 +176,12 @@ pub(crate) fn step(step: &Connecting<'_>) {
 
 /// A server answered a request that it meant to accept.
 pub(crate) fn answered(peer: Option<SocketAddr>, error: Option<&Error>) {
-    match error {
-        Some(error) => request_failed(peer, error),
-        None => {
-            #[cfg(feature = "metrics")]
-            meters::handshake(Role::Server, "accepted");
-        }
+    if let Some(error) = error {
+        request_failed(peer, error);
+    }
+    #[cfg(feature = "metrics")]
+    if error.is_none() {
+        meters::handshake(Role::Server, "accepted");
     }
 }
 
