@@ -82,7 +82,7 @@ macro_rules! common_settings {
         }
 
         /// Whether small writes leave at once (Nagle's algorithm off). Default `true`; on a server, what the
-        /// [listener](crate::ListenerBuilder::no_delay) says.
+        /// [listener](crate::ListenerBuilder::no_delay) says, or the server around that had the connection before.
         #[must_use]
         pub fn no_delay(self, no_delay: bool) -> Self {
             self.set(|settings| settings.no_delay = Some(no_delay))

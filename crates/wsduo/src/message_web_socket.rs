@@ -145,8 +145,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     /// not even take that.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive), and [`ErrorKind::Misuse`] while a message is begun by
-    /// [`message_writer`](Self::message_writer).
+    /// As [`receive`](Self::receive), and [`ErrorKind::Misuse`] where there is something to send while a message is begun by
+    /// [`message_writer`](Self::message_writer); it waits on in the subscription.
     ///
     /// # Cancel safety
     /// Safe: what was taken from the subscription is queued, and the next operation writes it.

@@ -6,7 +6,7 @@ use wsduo::http::{StatusCode, Uri, header};
 use wsduo::{CertificateError, Error, ErrorKind, Refusal};
 
 use super::place;
-use super::report::{Report, Stage};
+use super::report::{Report, Stage, without_query};
 use crate::exit::Failure;
 use crate::plan::Doctor;
 
@@ -244,9 +244,10 @@ fn on_redirect(refusal: &Refusal, plan: &Doctor, problem: String) -> Advice {
     let Some(location) = location else {
         return advice(problem, "it does not say where to; check the path of the URL");
     };
+    let location = without_query(location);
     let target = match location.strip_prefix("http") {
         Some(rest) if rest.starts_with(':') || rest.starts_with("s:") => format!("ws{rest}"),
-        _ => location.to_owned(),
+        _ => location,
     };
     match plan.client.redirects {
         0 => advice(format!("{problem} to {target}"), "connect there, or follow it by --redirects 1"),

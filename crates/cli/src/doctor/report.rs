@@ -243,12 +243,16 @@ impl Report {
     }
 }
 
-/// A header as it came. Cookies are secrets, and reports are shown around.
+/// A header as it came. Cookies are secrets, as the query of a `Location` may be, and reports are shown around.
 fn header_line(name: &header::HeaderName, value: &header::HeaderValue) -> String {
     if name == header::SET_COOKIE {
         return format!("{name}: …");
     }
-    format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+    let value = String::from_utf8_lossy(value.as_bytes());
+    if name == header::LOCATION {
+        return format!("{name}: {}", without_query(&value));
+    }
+    format!("{name}: {value}")
 }
 
 fn leads_to_tls(headers: &HeaderMap) -> bool {
@@ -257,7 +261,7 @@ fn leads_to_tls(headers: &HeaderMap) -> bool {
 }
 
 /// A URI, of which the query may be a secret.
-fn without_query(uri: &str) -> String {
+pub(super) fn without_query(uri: &str) -> String {
     uri.split_once('?').map_or_else(|| uri.to_owned(), |(before, _)| format!("{before}?…"))
 }
 

@@ -79,11 +79,14 @@ fn what_cannot_be_reached_is_told_with_its_stage() {
 #[test]
 fn a_status_says_what_to_try() {
     check(&[&responder(b"HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n")], 6, "try --user");
-    check(
-        &[&responder(b"HTTP/1.1 302 x\r\nLocation: https://other.example/x\r\nContent-Length: 0\r\n\r\n")],
+    let ended = check(
+        &[&responder(
+            b"HTTP/1.1 302 x\r\nLocation: https://other.example/x?token=sesame\r\nContent-Length: 0\r\n\r\n",
+        )],
         6,
-        "to wss://other.example/x; connect there, or follow it by --redirects",
+        "to wss://other.example/x?…; connect there, or follow it by --redirects",
     );
+    assert!(!ended.text().contains("sesame"), "{}", ended.text());
     check(&[&responder(b"HTTP/1.1 426 x\r\nContent-Length: 0\r\n\r\n")], 6, "Upgrade");
     let url = responder(b"HTTP/1.1 404 x\r\nSet-Cookie: sesame\r\nContent-Length: 6\r\n\r\nno\x1b[2J");
     let ended = check(&[&format!("{url}chat?token=sesame")], 6, "there is nothing at /chat; check the path");

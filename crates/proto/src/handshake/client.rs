@@ -252,7 +252,8 @@ impl ClientHandshake {
 
 /// A response that says no: the server speaks HTTP, but does not open a WebSocket, or the proxy opens no tunnel.
 ///
-/// Displayed, it is one line with the status and the header that says what to do about it.
+/// Displayed, it is one line with the status and the header that says what to do about it; of a `Location` without its query,
+/// since lines find their way into logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -331,9 +332,11 @@ impl fmt::Display for Refusal {
         write!(f, " where {expected} was expected")?;
         let Some(name) = self.hint() else { return Ok(()) };
         let values: Vec<_> = self.headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
-        if values.is_empty() {
-            return Ok(());
-        }
-        write!(f, ", with {name} {}", Excerpt::new(&values.join(&b", "[..])))
+        let shown = match values[..] {
+            [] => return Ok(()),
+            [location, ..] if name == header::LOCATION => Excerpt::of_uri(location),
+            _ => Excerpt::new(&values.join(&b", "[..])),
+        };
+        write!(f, ", with {name} {shown}")
     }
 }

@@ -281,17 +281,39 @@ impl Excerpt {
     const LIMIT: usize = 64;
 
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        let (escaped, cut) = match std::str::from_utf8(bytes) {
+        Self::beginning(bytes, false)
+    }
+
+    /// Of a URI or path, less what may be secret in it: user name and password, query and fragment.
+    pub(super) fn of_uri(uri: &[u8]) -> Self {
+        let query = uri.iter().position(|byte| matches!(byte, b'?' | b'#'));
+        // The character shows what is missing.
+        let mut shown = query.map_or(uri, |at| &uri[..=at]).to_vec();
+        if let Some(slashes) = shown.windows(2).position(|pair| pair == b"//") {
+            let start = slashes + 2;
+            let authority =
+                shown[start..].split(|byte| matches!(byte, b'/' | b'\\')).next().unwrap_or_default();
+            if let Some(at) = authority.iter().rposition(|&byte| byte == b'@') {
+                shown.drain(start..=start + at);
+            }
+        }
+        Self::beginning(&shown, query.is_some())
+    }
+
+    /// `is_cut`: there is more than these bytes.
+    fn beginning(bytes: &[u8], is_cut: bool) -> Self {
+        let (escaped, end) = match std::str::from_utf8(bytes) {
             Ok(text) => {
                 let end = text.char_indices().nth(Self::LIMIT).map_or(text.len(), |(at, _)| at);
-                (text[..end].escape_debug().to_string(), end < text.len())
+                (text[..end].escape_debug().to_string(), end)
             }
             Err(_) => {
                 let end = bytes.len().min(Self::LIMIT);
-                (bytes[..end].escape_ascii().to_string(), end < bytes.len())
+                (bytes[..end].escape_ascii().to_string(), end)
             }
         };
-        Self(format!("\"{escaped}{}\"", if cut { "…" } else { "" }).into())
+        let more = if is_cut || end < bytes.len() { "…" } else { "" };
+        Self(format!("\"{escaped}{more}\"").into())
     }
 }
 
@@ -320,6 +342,19 @@ mod tests {
         assert_eq!(shown("日".repeat(65).as_bytes()), format!("\"{}…\"", "日".repeat(64)));
         assert_eq!(shown("日".repeat(64).as_bytes()), format!("\"{}\"", "日".repeat(64)));
         assert_eq!(shown(&[0xff; 65]), format!("\"{}…\"", "\\xff".repeat(64)));
+    }
+
+    #[test]
+    fn an_excerpt_of_a_uri_shows_no_secret() {
+        let shown = |uri: &[u8]| Excerpt::of_uri(uri).to_string();
+        assert_eq!(shown(b"/x?token=SECRET#y"), "\"/x?…\"");
+        assert_eq!(shown(b"/x#SECRET?y"), "\"/x#…\"");
+        assert_eq!(shown(b"?SECRET"), "\"?…\"");
+        assert_eq!(shown(b"wss://user:SECRET@a.example/b@c?SECRET"), "\"wss://a.example/b@c?…\"");
+        assert_eq!(shown(b"//user:S@CRET@a.example"), "\"//a.example\"");
+        assert_eq!(shown(b"wss://a.example/b@c"), "\"wss://a.example/b@c\"");
+        assert_eq!(shown(b"/\xff?SECRET"), "\"/\\xff?…\"");
+        assert_eq!(shown(b""), "\"\"");
     }
 
     #[test]

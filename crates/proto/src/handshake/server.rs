@@ -350,7 +350,7 @@ fn offered_extensions(headers: &HeaderMap) -> Result<Vec<Extension>, HandshakeEr
 
 /// Checks target and host, and reduces an absolute target to its path and query (RFC 6455 §4.2.1, item 1).
 fn origin_form(target: &str, host: &str) -> Result<String, HandshakeError> {
-    let refused = || HandshakeError::Target(Excerpt::new(target.as_bytes()));
+    let refused = || HandshakeError::Target(Excerpt::of_uri(target.as_bytes()));
     let host_refused = |expected| HandshakeError::value(&header::HOST, host.as_bytes(), expected);
     let host_authority =
         Authority::parse(host).map_err(|_| host_refused("a name or address, with or without a port"))?;

@@ -135,8 +135,12 @@ impl Queue {
             return None;
         }
         let dropped = state.let_go();
+        let receiver = state.receiver.take();
+        drop(state);
         self.tell_dropped(dropped);
-        Some((dropped, state.receiver.take()))
+        // The publishers of its other topics need not wait any more.
+        self.tell_publishers();
+        Some((dropped, receiver))
     }
 
     fn tell_dropped(&self, messages: usize) {
@@ -154,12 +158,7 @@ impl Queue {
         }
         let item = if has_room { state.take() } else { None };
         let Some(item) = item else {
-            state.only_end = !has_room;
-            let is_known = state.receiver.as_ref().is_some_and(|known| known.will_wake(waker));
-            let old = if is_known { None } else { state.receiver.replace(waker.clone()) };
-            // Without the lock: a waker may drop anything, a subscription too.
-            drop(state);
-            drop(old);
+            Self::wait(state, waker, !has_room);
             return Poll::Pending;
         };
         if self.control.slow_consumer == SlowConsumer::LatestOnly {
@@ -172,6 +171,29 @@ impl Queue {
             self.room.notify_waiters();
         }
         Poll::Ready(Ok(item))
+    }
+
+    /// Whether there is an item to take. Otherwise `waker` is woken when there is one.
+    pub(super) fn poll_ready(&self, waker: &Waker) -> Poll<Result<(), TooSlow>> {
+        let state = self.lock();
+        if state.too_slow {
+            return Poll::Ready(Err(TooSlow { dropped: state.dropped }));
+        }
+        if state.items.is_empty() {
+            Self::wait(state, waker, false);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Has `waker` woken by the next message, or only at the end.
+    fn wait(mut state: MutexGuard<'_, State>, waker: &Waker, only_end: bool) {
+        state.only_end = only_end;
+        let is_known = state.receiver.as_ref().is_some_and(|known| known.will_wake(waker));
+        let old = if is_known { None } else { state.receiver.replace(waker.clone()) };
+        // Without the lock: a waker may drop anything, a subscription too.
+        drop(state);
+        drop(old);
     }
 
     /// Waits until there may be room for the item: until a message leaves after `left` others, or its topic does not contain the
@@ -199,7 +221,7 @@ impl Queue {
         tokio::time::timeout_at(deadline, told).await.is_ok()
     }
 
-    /// Lets publishers that wait look again: the receiver may have left their topic.
+    /// Lets publishers that wait look again: the receiver may have left their topic, or be gone.
     pub(super) fn tell_publishers(&self) {
         self.room.notify_waiters();
     }

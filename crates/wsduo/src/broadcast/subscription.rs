@@ -121,6 +121,11 @@ impl Subscription {
         self.queue.poll_take(waker, has_room).map_ok(|item| item.message.clone())
     }
 
+    /// Whether a message waits. Otherwise `waker` is woken when one does.
+    pub(crate) fn poll_ready(&self, waker: &Waker) -> Poll<Result<(), TooSlow>> {
+        self.queue.poll_ready(waker)
+    }
+
     /// How many messages wait.
     pub fn queued(&self) -> usize {
         self.queue.len().0

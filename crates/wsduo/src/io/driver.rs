@@ -114,6 +114,7 @@ enum Phase {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     pub(crate) fn new(transport: T, connection: Connection, behind_handshake: Vec<u8>) -> Self {
+        let bytes_received = behind_handshake.len() as u64;
         Self {
             transport,
             connection,
@@ -135,7 +136,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             gave_up_ping: false,
             round_trip_micros: None,
             smoothed_round_trip_micros: 0,
-            bytes_received: 0,
+            bytes_received,
             end_note: None,
             watch: Watch::default(),
         }

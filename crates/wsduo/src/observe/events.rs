@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::LOCATION;
 use tracing::{Level, Span, field};
 use wsduo_proto::handshake::{DeflateAgreement, Request};
 use wsduo_proto::{Initiator, ProtocolError, Role, WebSocketUri};
@@ -98,19 +97,9 @@ pub(super) fn connect_failed(span: &Span, error: &Error, took: Duration) {
         error_kind = kind_name(error.kind()),
         status = error.refusal().map(|refusal| refusal.status.as_u16()),
         seconds = seconds(took),
-        error = %without_location(error),
+        error = %error,
         "no connection could be made"
     );
-}
-
-/// The line of an error, unless that quotes where a redirect leads to: there may be secrets in that query.
-fn without_location(error: &Error) -> String {
-    match error.refusal() {
-        Some(refusal) if refusal.headers.contains_key(LOCATION) => {
-            format!("a redirect was not followed: {}", refusal.status)
-        }
-        _ => error.to_string(),
-    }
 }
 
 /// Tells a step on the way in the span that is current, which is that of [`connecting`].

@@ -116,22 +116,22 @@ impl Listener {
     /// # Cancel safety
     /// Safe: no connection is lost.
     pub async fn accept(&self) -> Incoming {
-        let slot = self.handshakes.slot().await;
-        let seat = self.registry.seat().await;
-        let mut place = Place { seat, slot };
+        let mut slot = self.handshakes.slot().await;
+        let room = self.registry.slot().await;
         loop {
             match self.socket.accept(self.shared.no_delay).await {
                 Ok((reached, on_loopback)) => {
                     let peer = reached.remote_address;
                     let client = self.shared.client(peer.map(|address| address.ip()));
                     if let Some(client) = client
-                        && !place.slot.claim(client)
+                        && !slot.claim(client)
                     {
                         // A refusal would take what there is not enough of.
                         drop(reached);
                         observe::request_failed(peer, &too_many_handshakes(client));
                         continue;
                     }
+                    let place = Place { seat: self.registry.seat(room), slot };
                     return Incoming::new(reached, on_loopback, Arc::clone(&self.shared), place, client);
                 }
                 Err(error) if is_about_one_connection(&error) => {}

@@ -8,7 +8,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use slab::Slab;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// How long tasks are given to notice that their connections were cut.
 const CUT_TIME: Duration = Duration::from_millis(100);
@@ -65,12 +65,16 @@ impl Registry {
         })
     }
 
-    /// Waits until there is a place for another connection.
-    pub(crate) async fn seat(self: &Arc<Self>) -> Seat {
+    /// Waits until there is room for another connection.
+    pub(crate) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
-        if let Ok(permit) = self.slots.acquire().await {
-            permit.forget();
-        }
+        self.slots.acquire().await.ok()
+    }
+
+    /// The place of a connection that has come.
+    pub(crate) fn seat(self: &Arc<Self>, slot: Option<SemaphorePermit<'_>>) -> Seat {
+        // Given back by the seat.
+        slot.into_iter().for_each(SemaphorePermit::forget);
         self.sit()
     }
 
@@ -223,7 +227,7 @@ mod tests {
         let registry = Registry::new(100, Some(2));
         let mut seats = Vec::new();
         for _ in 0..4 {
-            seats.push(registry.seat().await);
+            seats.push(registry.seat(registry.slot().await));
         }
         let [a, b, c, d] = &seats[..] else { unreachable!() };
         let one: IpAddr = "192.0.2.1".parse().unwrap();
@@ -250,7 +254,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_watches_is_woken_and_the_stronger_call_counts() {
         let registry = Registry::new(1, None);
-        let mut seat = registry.seat().await;
+        let mut seat = registry.seat(registry.slot().await);
         assert_eq!(seat.heed(), None);
         registry.call(Call::Close);
         assert!(seat.is_called());

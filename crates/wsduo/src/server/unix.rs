@@ -9,9 +9,9 @@ use tokio::net::{UnixListener, UnixStream};
 /// A Unix socket that is listened on.
 #[derive(Debug)]
 pub(super) struct UnixSocket {
-    pub(super) listener: UnixListener,
-    /// Its file, if it is ours to remove.
+    /// Its file, if it is ours to remove. Before the listener, while which lives no other file can be taken for it.
     _file: Option<SocketFile>,
+    pub(super) listener: UnixListener,
 }
 
 /// Removed when dropped, unless somebody put another one there.

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::transport::Freed;
 use crate::dialling::BoxedStream;
 use crate::error::{Error, ErrorKind};
+use crate::observe;
 
 /// A socket to be: await it in a task of its own, and return the response that came with it from the service.
 ///
@@ -70,24 +71,30 @@ impl<S: 'static> IntoFuture for Pending<S> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { on_upgrade, timeout, open } = self;
-            let Some(on_upgrade) = on_upgrade else {
-                let text = "the request came without its connection: hand that to Pending::over";
-                return Err(Error::text(ErrorKind::Misuse, text));
-            };
-            let upgraded = match timeout {
-                Some(timeout) => tokio::time::timeout(timeout, on_upgrade).await.map_err(|_| {
-                    let text = format!("the server did not send the response within {timeout:?}");
-                    Error::text(ErrorKind::TimedOut, text)
-                })?,
-                None => on_upgrade.await,
-            };
-            let upgraded = upgraded.map_err(|error| {
-                let text = "the server did not hand the connection over";
-                Error::source(ErrorKind::Connect, text, error)
-            })?;
-            Ok(open(Freed::new(upgraded)))
+            let freed = take_over(on_upgrade, timeout).await;
+            freed.map(open).inspect_err(|error| observe::request_failed(None, error))
         })
     }
+}
+
+/// The connection, once the response is sent.
+async fn take_over(on_upgrade: Option<OnUpgrade>, timeout: Option<Duration>) -> Result<Freed, Error> {
+    let Some(on_upgrade) = on_upgrade else {
+        let text = "the request came without its connection: hand that to Pending::over";
+        return Err(Error::text(ErrorKind::Misuse, text));
+    };
+    let upgraded = match timeout {
+        Some(timeout) => tokio::time::timeout(timeout, on_upgrade).await.map_err(|_| {
+            let text = format!("the server did not send the response within {timeout:?}");
+            Error::text(ErrorKind::TimedOut, text)
+        })?,
+        None => on_upgrade.await,
+    };
+    let upgraded = upgraded.map_err(|error| {
+        let text = "the server did not hand the connection over";
+        Error::source(ErrorKind::Connect, text, error)
+    })?;
+    Ok(Freed::new(upgraded))
 }
 
 impl<S> fmt::Debug for Pending<S> {

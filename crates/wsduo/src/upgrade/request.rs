@@ -228,6 +228,7 @@ impl UpgradeRequest {
         let settings = Arc::clone(settings);
         let open = move |freed: Freed| {
             let Freed { transport, local_address, remote_address: found, behind_handshake } = freed;
+            transport.tune(&settings);
             let agreed = subprotocol
                 .map(|subprotocol| Arc::new(Agreed { subprotocol: Some(subprotocol), ..Agreed::default() }));
             let local_address = known.local().or(local_address);

@@ -24,6 +24,7 @@ async fn refused(status: &str, headers: &str, said: &str) -> Error {
     let refusal = error.refusal().unwrap();
     assert!(status.starts_with(refusal.status.as_str()));
     assert_eq!(refusal.body, b"the body");
+    assert!(!error.to_string().contains("SECRET"), "{error}");
     error
 }
 
@@ -38,6 +39,13 @@ async fn a_status_that_is_not_101_is_told_with_the_header_that_helps() {
     )
     .await;
     refused("302 Found", "Location: wss://a.example/\r\n", r#"with location "wss://a.example/""#).await;
+    // Its query may be a secret, and errors find their way into logs.
+    refused(
+        "302 Found",
+        "Location: wss://user:SECRET@a.example/x?token=SECRET\r\n",
+        r#"with location "wss://a.example/x?…""#,
+    )
+    .await;
     refused("302 Found", "", "302 Found where 101").await;
     refused("307 Temporary Redirect", "Location: /x\r\n", "307 Temporary Redirect").await;
     refused("308 Permanent Redirect", "Location: /x\r\n", "308 Permanent Redirect").await;

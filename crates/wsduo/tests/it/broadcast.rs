@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use wsduo::{
-    Broadcaster, CloseCode, Compression, ErrorKind, MessageWebSocket, MessageWebSocketControl,
+    Broadcaster, CloseCode, Compression, ErrorKind, MessageType, MessageWebSocket, MessageWebSocketControl,
     PreparedMessage, Publication, Request, RequestControl, Role, SlowConsumer, SubscriptionControl,
 };
 use wsduo_testing::{Scripted, Slow, poll_at_most, wire};
@@ -20,6 +20,33 @@ const TOPIC: &str = "room";
 fn listen(mut socket: MessageWebSocket<DuplexStream>, broadcaster: &Broadcaster) {
     let mut subscription = broadcaster.subscribe(TOPIC).unwrap();
     tokio::spawn(async move { while let Ok(Some(_)) = socket.receive_with(&mut subscription).await {} });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_sent_inside_of_another_message_still_waits_after_it() {
+    let broadcaster = Broadcaster::new();
+    let mut subscription = broadcaster.subscribe(TOPIC).unwrap();
+    let (mut client, mut server) = pair();
+    server.message_writer(MessageType::Text).write_all(b"be").await.unwrap();
+    // Nothing is wrong yet.
+    assert!(poll_once(server.receive_with(&mut subscription)).is_pending());
+    soon(broadcaster.publish(TOPIC, "first")).await;
+    assert_eq!(kind(soon(server.receive_with(&mut subscription)).await), ErrorKind::Misuse);
+    server.message_writer(MessageType::Text).finish().await.unwrap();
+    assert!(poll_once(server.receive_with(&mut subscription)).is_pending());
+
+    let (_receiver, sender) = server.split();
+    sender.send_part(MessageType::Text, b"be", false).await.unwrap();
+    let mut forwarding = Box::pin(sender.forward(&mut subscription));
+    assert!(waits(&mut forwarding));
+    soon(broadcaster.publish(TOPIC, "second")).await;
+    assert_eq!(kind(soon(forwarding).await), ErrorKind::Misuse);
+    sender.send_part(MessageType::Text, b"gun", true).await.unwrap();
+    assert!(poll_once(sender.forward(&mut subscription)).is_pending());
+    for expected in ["be", "first", "begun", "second"] {
+        assert_eq!(soon(client.receive()).await.unwrap(), Some(text(expected)));
+    }
+    assert_eq!((subscription.queued(), subscription.dropped()), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -268,6 +268,23 @@ async fn a_receiver_that_leaves_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_any_more_for_a_receiver_that_was_let_go_in_another_topic() {
+    let timeout = Duration::from_secs(7);
+    let broadcaster = Broadcaster::with(three(SlowConsumer::Wait).wait_timeout(timeout));
+    let mut stuck = broadcaster.subscribe(TOPIC).unwrap();
+    stuck.add("news").unwrap();
+    publish_numbers(&broadcaster, 0..3).await;
+    let started = Instant::now();
+    let late = async {
+        tokio::time::sleep(timeout / 2).await;
+        soon(broadcaster.publish("news", "late")).await
+    };
+    let (published, late) = tokio::join!(soon(broadcaster.publish(TOPIC, "3")), late);
+    assert_eq!((published.disconnected, late.disconnected, late.receivers), (1, 0, 0));
+    assert_eq!(started.elapsed(), timeout);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_would_wait_can_be_refused_instead() {
     let broadcaster = Broadcaster::with(three(SlowConsumer::Wait));
     let mut slow = broadcaster.subscribe(TOPIC).unwrap();

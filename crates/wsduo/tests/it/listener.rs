@@ -73,6 +73,27 @@ async fn one_address_may_have_so_many_connections_and_is_told_with_503() {
 }
 
 #[tokio::test]
+async fn only_those_that_have_come_are_counted() {
+    let (listener, _) = listen(local().max_connections(2)).await;
+    let address = listener.local_address().unwrap();
+    let mut accepting = Box::pin(listener.accept());
+    assert!(poll_once(&mut accepting).is_pending());
+    assert_eq!(listener.connections(), 0);
+    let _client = TcpStream::connect(address).await.unwrap();
+    let first = accepting.await;
+    assert_eq!(listener.connections(), 1);
+    // Nor does waiting that is given up take a place away.
+    for _ in 0..3 {
+        assert!(poll_once(listener.accept()).is_pending());
+    }
+    let _another = TcpStream::connect(address).await.unwrap();
+    let second = listener.accept().await;
+    assert_eq!(listener.connections(), 2);
+    drop((first, second));
+    assert_eq!(listener.connections(), 0);
+}
+
+#[tokio::test]
 async fn with_tls_those_above_the_limit_of_an_address_are_dropped() {
     let tls = Identity::self_signed(["localhost"]).unwrap();
     let (listener, _) = listen(local().tls(tls).max_connections_per_address(1)).await;

@@ -109,6 +109,7 @@ async fn frames_right_behind_the_request_are_received() {
         let mut socket = soon(request.accept_message(&control())).await.unwrap();
         assert_eq!(soon(socket.receive()).await.unwrap(), Some(text("hello")));
         assert_eq!(soon(socket.receive()).await.unwrap(), Some(text("again")));
+        assert_eq!(socket.information().statistics().bytes_received, 22);
     }
 }
 

@@ -88,6 +88,36 @@ async fn a_tcp_connection_is_unwrapped_with_the_frames_that_were_read_already() 
 }
 
 #[tokio::test]
+async fn what_the_control_says_of_tcp_is_set_on_a_connection_that_is_taken_over() {
+    for no_delay in [false, true] {
+        let (told, mut heard) = mpsc::unbounded_channel();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let tcp = listener.accept().await.unwrap().0.into_std().unwrap();
+            let same = tcp.try_clone().unwrap();
+            // The server around has its own idea.
+            tcp.set_nodelay(!no_delay).unwrap();
+            let io = TokioIo::new(TcpStream::from_std(tcp).unwrap());
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                let control = control().no_delay(no_delay);
+                let (response, pending) = upgrade(&mut request).unwrap().accept_message(&control).unwrap();
+                let (told, same) = (told.clone(), same.try_clone().unwrap());
+                tokio::spawn(async move {
+                    let _socket = pending.await.unwrap();
+                    told.send(same.nodelay().unwrap()).unwrap();
+                });
+                async move { Ok::<_, Infallible>(response.map(|()| Full::<Bytes>::default())) }
+            });
+            http1::Builder::new().serve_connection(io, service).with_upgrades().await.unwrap();
+        });
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(format!("{REQUEST}\r\n").as_bytes()).await.unwrap();
+        assert_eq!(soon(heard.recv()).await, Some(no_delay));
+    }
+}
+
+#[tokio::test]
 async fn it_works_over_tls_of_the_servers_own() {
     let root = Authority::new("root");
     let key = rcgen::KeyPair::generate().unwrap();

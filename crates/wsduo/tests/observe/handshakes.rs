@@ -95,7 +95,9 @@ fn answers_that_ask_for_secrets_or_hold_them_show_none() {
             headers.insert(name, value.parse().unwrap());
             request.refuse_with(status, &headers, "no\n").await.unwrap();
         });
-        assert_eq!(heard.one("connect_failed").fields.get("status"), Some(status.as_str()));
+        let failed = heard.one("connect_failed");
+        assert_eq!(failed.fields.get("status"), Some(status.as_str()));
+        assert!(failed.fields.get("error").unwrap().contains(status.as_str()), "{failed:?}");
         assert!(!heard.text().contains("SECRET"), "{heard:#?}");
     }
 }
@@ -115,6 +117,52 @@ fn a_request_that_is_none_is_told_with_the_error_escaped() {
     let error = failed.fields.get("error").unwrap();
     assert!(!error.contains(['\u{1b}', '\u{202e}', '\n']), "{error}");
     assert_eq!(heard.counter("wsduo_handshakes_total outcome=invalid role=server"), Some(1));
+}
+
+#[test]
+fn a_target_that_is_none_is_told_without_its_query() {
+    for target in ["/chat?token=SECRET#top", "chat?token=SECRET", "http://user:SECRET@example.org/?SECRET"] {
+        let heard = hear(async {
+            let (mut near, far) = tokio::io::duplex(1000);
+            let request = format!(
+                "GET {target} HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            );
+            near.write_all(request.as_bytes()).await.unwrap();
+            let error = Request::from_transport(far, &RequestControl::new()).await.unwrap_err();
+            assert!(error.to_string().starts_with("request target is"), "{error}");
+        });
+        assert_eq!(heard.one("request_failed").fields.get("outcome"), Some("invalid"));
+        assert!(!heard.text().contains("SECRET"), "{heard:#?}");
+    }
+}
+
+#[test]
+fn an_upgrade_that_was_accepted_is_told_whether_it_succeeds_or_not() {
+    let heard = hear(async {
+        let request = http::Request::get("/chat?token=SECRET")
+            .header("host", "example.org")
+            .header("upgrade", "websocket")
+            .header("connection", "upgrade")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .body(())
+            .unwrap();
+        let accept = || {
+            let request = wsduo::upgrade::detached(&request, &RequestControl::new()).unwrap();
+            request.accept_message::<()>(&MessageWebSocketControl::new()).unwrap().1
+        };
+        drop(accept().over(tokio::io::duplex(1000).0, Vec::new()));
+        assert_eq!(accept().await.unwrap_err().kind(), ErrorKind::Misuse);
+    });
+    assert_eq!(heard.one("opened").of_span("path"), Some("/chat"));
+    assert_eq!(heard.one("request_failed").fields.all(["outcome", "error_kind"]), ["other", "Misuse"]);
+    for outcome in ["accepted", "other"] {
+        let counted = heard.counter(&format!("wsduo_handshakes_total outcome={outcome} role=server"));
+        assert_eq!(counted, Some(1), "{outcome}");
+    }
+    assert_eq!(heard.gauge("wsduo_connections_open role=server"), Some(0.0));
+    assert!(!heard.text().contains("SECRET"), "{heard:#?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use wsduo_proto::{Closed, Message, Outgoing};
+use wsduo_proto::{Closed, CommandError, Message, Outgoing};
 
 use super::{Driver, Phase};
 use crate::broadcast::{Subscription, TooSlow};
@@ -73,6 +73,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         loop {
             if self.phase != Phase::Open || !self.connection.is_open() {
                 return Ok(Stop::Full);
+            }
+            if self.is_unfinished() {
+                // What was taken now could not be sent, and would be lost.
+                return match subscription.poll_ready(waker) {
+                    Poll::Ready(Ok(())) => Err(CommandError::MessageUnfinished.into()),
+                    Poll::Ready(Err(TooSlow { .. })) => Ok(Stop::TooSlow),
+                    Poll::Pending => Ok(Stop::Empty),
+                };
             }
             // A full connection too has to learn that its receiver was let go.
             let has_room = !self.connection.is_full();
