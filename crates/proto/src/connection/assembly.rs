@@ -11,7 +11,7 @@ use crate::message::{MessageRef, MessageType};
 use crate::utf8::Utf8Validator;
 
 /// The most memory that is reserved on the word of a header alone.
-const FIRST_RESERVATION: usize = recycle::LARGEST;
+const FIRST_RESERVATION: usize = 64 << 10;
 
 /// A message that has begun and not ended.
 #[derive(Debug)]
@@ -212,8 +212,10 @@ impl Content {
         let trusted = len.max(FIRST_RESERVATION);
         let announced = usize::try_from(remaining).unwrap_or(usize::MAX).min(trusted);
         let wanted = chunk.max(announced);
+        // What is kept anyway may be given on the word of a header: there is only so much of it.
+        let all = usize::try_from(remaining).unwrap_or(usize::MAX).max(chunk);
         if capacity == 0
-            && let Some(piece) = recycle::take(wanted)
+            && let Some(piece) = recycle::take(all)
         {
             match self {
                 // It is empty.

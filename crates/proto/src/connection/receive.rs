@@ -210,9 +210,35 @@ impl Connection {
             *at = end;
             return self.control(header.opcode, payload);
         }
+        if delivery == Delivery::Whole
+            && let Some(range) = self.whole_large(&header, input.len(), *at + len)
+        {
+            if let Some(key) = header.masking_key {
+                key.apply(&mut input[range.clone()]);
+            }
+            *at = range.end;
+            self.messages_received += 1;
+            let is_text = header.opcode == Opcode::Text;
+            let message_type = if is_text { MessageType::Text } else { MessageType::Binary };
+            return Ok(Some(Found::Message(message_type, range)));
+        }
         self.begin_frame(&header, delivery)?;
         *at += len;
         Ok(None)
+    }
+
+    /// Where the payload lies of a message that [`whole_message`](Self::whole_message) is too hasty for, and that is there as a
+    /// whole all the same.
+    fn whole_large(&self, header: &Header, available: usize, start: usize) -> Option<Range<usize>> {
+        let is_message = self.message.is_none() && header.fin && header.rsv == 0;
+        if !is_message || header.opcode == Opcode::Continuation {
+            return None;
+        }
+        let len = usize::try_from(header.payload_len).ok()?;
+        // One that is too large is refused as it begins.
+        let max = self.config.max_frame_size.min(self.config.max_message_size);
+        let end = start.checked_add(len)?;
+        (len <= max && end <= available && self.config.max_fragments > 0).then_some(start..end)
     }
 
     fn check_header(&self, header: &Header) -> Result<(), ProtocolError> {
