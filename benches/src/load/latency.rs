@@ -10,7 +10,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// Two figures: within one percent, in a table small enough for the processor's cache.
 const FIGURES: u8 = 2;
 
-/// What [`Times`] found.
+/// What `Times` found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
     /// Half of the messages were back by then.
