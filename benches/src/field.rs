@@ -73,6 +73,8 @@ pub enum Mode {
     Sink,
     /// Send back what comes, over TLS.
     Tls,
+    /// Be a client that is told what to do when it is started.
+    Client,
 }
 
 /// Everybody who takes part, and where their programs are.
@@ -136,6 +138,9 @@ impl Field {
             Mode::Echo => {}
             Mode::Sink => options.push("--sink".to_owned()),
             Mode::Tls => options.push("--tls".to_owned()),
+            Mode::Client if contestant.role == Role::Limit => return absent("is no client"),
+            Mode::Client if contestant.name == "wtx" => return absent("is used as a server alone here"),
+            Mode::Client => {}
             Mode::Lean => {
                 options.extend((is_peer.is_some()).then(|| "--lean".to_owned()));
             }
@@ -164,6 +169,7 @@ impl Field {
             };
         }
         let program = match contestant.role {
+            Role::Ours | Role::Again if mode == Mode::Client => self.folder.join("examples/client_load"),
             Role::Ours | Role::Again => self.folder.join("examples/echo_server"),
             Role::Limit => self.folder.join("bare_echo"),
             Role::Peer => self.folder.join(&contestant.name),
@@ -171,7 +177,10 @@ impl Field {
         if !program.is_file() {
             return Err(Finding::Failed("was not built".to_owned()));
         }
-        let mut command = vec![program.to_string_lossy().into_owned(), "127.0.0.1:0".to_owned()];
+        let mut command = vec![program.to_string_lossy().into_owned()];
+        if mode != Mode::Client {
+            command.push("127.0.0.1:0".to_owned());
+        }
         command.append(&mut options);
         Ok(Recipe { name: contestant.name.replace(' ', "-"), command })
     }

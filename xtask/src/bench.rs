@@ -13,6 +13,7 @@ pub(crate) fn run_bench(words: &[&str]) -> Outcome {
     let target = target_directory()?;
     if !words.iter().any(|word| ["--help", "-h", "--draw"].contains(word)) {
         build_ours("echo_server")?;
+        build_ours("client_load")?;
         build_peers(&target, named(words, "--peers"))?;
     }
     build_programs()?;

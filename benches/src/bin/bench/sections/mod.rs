@@ -1,5 +1,6 @@
 //! All kinds of work that are measured, one file each.
 
+mod clients;
 mod deflate;
 mod handshakes;
 mod idle;
@@ -13,8 +14,19 @@ use wsduo_benches::echo::Load;
 use wsduo_benches::field::Field;
 
 /// The names of all sections in their order.
-pub(crate) const NAMES: [&str; 10] =
-    ["echo", "text", "receive", "tls", "handshakes", "large", "idle", "deflate", "connections", "sizes"];
+pub(crate) const NAMES: [&str; 11] = [
+    "echo",
+    "text",
+    "receive",
+    "tls",
+    "handshakes",
+    "large",
+    "idle",
+    "deflate",
+    "clients",
+    "connections",
+    "sizes",
+];
 
 /// How much time there is.
 #[derive(Clone, Debug)]
@@ -40,6 +52,7 @@ pub(crate) fn section(name: &str, field: &Rc<Field>, pace: &Pace) -> Option<Sect
         "large" => large::section(field, pace),
         "idle" => idle::section(field, pace),
         "deflate" => deflate::section(field, pace),
+        "clients" => clients::section(field, pace),
         "connections" => scaling::connections(field, pace),
         "sizes" => scaling::sizes(field, pace),
         _ => return None,
