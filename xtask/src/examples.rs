@@ -9,8 +9,16 @@ use serde_json::Value;
 use crate::shell::{Outcome, cargo, command, output, run_within};
 
 /// Examples that serve for ever, or need the address of a peer: CI builds them, other steps run them.
-const NEEDS_COMPANY: [&str; 7] =
-    ["autobahn_client", "compression", "echo_client", "echo_server", "per_core", "tcp_tunnel", "transfer"];
+const NEEDS_COMPANY: [&str; 8] = [
+    "autobahn_client",
+    "client_load",
+    "compression",
+    "echo_client",
+    "echo_server",
+    "per_core",
+    "tcp_tunnel",
+    "transfer",
+];
 
 /// More than any example needs, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(60);
