@@ -277,6 +277,7 @@ impl Connection {
     /// # Errors
     /// [`TimedOut`] if a deadline has passed. Nothing can be expected of the peer any more: drop the transport.
     pub fn look_at_clock(&mut self, now: Instant, keys: &mut impl MaskingKeys) -> Result<(), TimedOut> {
+        recycle::look_at_clock(now);
         loop {
             match self.timer.look(now, self.waiting(), &self.config) {
                 Due::Nothing => return Ok(()),

@@ -58,6 +58,12 @@ pub struct Output {
     total_written: u64,
 }
 
+impl Drop for Output {
+    fn drop(&mut self) {
+        recycle::gone(self.total_written);
+    }
+}
+
 impl Output {
     /// Bytes not yet written.
     #[inline]
@@ -241,8 +247,9 @@ impl Output {
     /// Forgets all that was not written: the transport is gone.
     pub(super) fn discard(&mut self) {
         self.total_written = self.total_queued;
-        *self =
-            Self { total_queued: self.total_queued, total_written: self.total_written, ..Self::default() };
+        self.near = Vec::new();
+        self.sent = 0;
+        self.far = None;
     }
 }
 

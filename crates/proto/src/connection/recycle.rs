@@ -1,9 +1,13 @@
 //! Memory of messages that were sent on, for the next ones that arrive.
 //!
 //! Who echoes or relays allocates and frees memory of the same size for each message. Allocators give such memory back to the
-//! system and ask for it again, page by page, which costs more than the copy of the message. A thread keeps a little instead.
+//! system and ask for it again, page by page, which costs more than the copy of the message. So a little is kept instead: by
+//! each thread, and what large messages need by all together, until nobody wants it any more.
+
+mod large;
 
 use std::cell::RefCell;
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 
@@ -13,7 +17,7 @@ const KEPT: usize = 4 << 20;
 /// Allocators are quick with less.
 const SMALLEST: usize = 16 << 10;
 
-/// Who sends more at once has other worries than a page fault.
+/// What is larger is kept by all threads together.
 const LARGEST: usize = 1 << 20;
 
 thread_local! {
@@ -22,17 +26,11 @@ thread_local! {
 
 /// An empty piece with room for `wanted` bytes, and for no more than twice as many.
 pub(super) fn take(wanted: usize) -> Option<Vec<u8>> {
-    if !(SMALLEST..=LARGEST).contains(&wanted) {
-        return None;
+    match wanted {
+        ..SMALLEST => None,
+        SMALLEST..=LARGEST => take_from_thread(wanted),
+        _ => large::take(wanted),
     }
-    let fits = |piece: &Vec<u8>| (wanted..=2 * wanted).contains(&piece.capacity());
-    // The thread may be about to end: then there is none.
-    let piece = PIECES.try_with(|pieces| {
-        let mut pieces = pieces.borrow_mut();
-        let at = pieces.iter().rposition(fits)?;
-        Some(pieces.swap_remove(at))
-    });
-    piece.ok().flatten()
 }
 
 /// Keeps the memory of a payload that was written, if nobody else holds it.
@@ -43,15 +41,48 @@ pub(super) fn give(mut payload: Bytes) {
     // Nothing is left to be moved to the front.
     payload.advance(payload.len());
     let piece = Vec::from(payload);
-    if (SMALLEST..=LARGEST).contains(&piece.capacity()) {
-        let _ = PIECES.try_with(|pieces| {
-            let mut pieces = pieces.borrow_mut();
-            let kept: usize = pieces.iter().map(Vec::capacity).sum();
-            if kept + piece.capacity() <= KEPT {
-                pieces.push(piece);
-            }
-        });
+    match piece.capacity() {
+        ..SMALLEST => {}
+        SMALLEST..=LARGEST => give_to_thread(piece),
+        _ => large::give(piece),
     }
+}
+
+/// Frees what nobody wanted for a while. To be called whenever a connection looks at the clock.
+pub(super) fn look_at_clock(now: Instant) {
+    large::look_at_clock(now);
+}
+
+/// To be called when a connection is gone that wrote so many bytes: it may have been the last one to look at the clock.
+pub(super) fn gone(written: u64) {
+    if written > LARGEST as u64 {
+        large::clear();
+    }
+}
+
+fn take_from_thread(wanted: usize) -> Option<Vec<u8>> {
+    // The thread may be about to end: then there is none.
+    let piece = PIECES.try_with(|pieces| {
+        let mut pieces = pieces.borrow_mut();
+        let at = pieces.iter().rposition(|piece| fits(piece, wanted))?;
+        Some(pieces.swap_remove(at))
+    });
+    piece.ok().flatten()
+}
+
+fn give_to_thread(piece: Vec<u8>) {
+    let _ = PIECES.try_with(|pieces| {
+        let mut pieces = pieces.borrow_mut();
+        let kept: usize = pieces.iter().map(Vec::capacity).sum();
+        if kept + piece.capacity() <= KEPT {
+            pieces.push(piece);
+        }
+    });
+}
+
+/// Far larger memory is left to larger messages.
+fn fits(piece: &Vec<u8>, wanted: usize) -> bool {
+    (wanted..=2 * wanted).contains(&piece.capacity())
 }
 
 #[cfg(test)]
