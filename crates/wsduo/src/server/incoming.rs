@@ -90,10 +90,12 @@ impl Incoming {
     pub fn request(self) -> impl Future<Output = Result<Request, Error>> + Send {
         // Boxed: the handshake needs some memory, and gives it back when it is done.
         Box::pin(async move {
-            let (peer, timeout) = (self.inner.reached.remote_address, self.inner.shared.control.timeout);
+            let timeout = self.inner.shared.control.timeout;
+            // Whom it is told of: a proxy, until that has said for whom it speaks.
+            let mut peer = self.inner.reached.remote_address;
             let until = Instant::now().checked_add(timeout);
             let registry = self.inner.place.seat.registry();
-            let receiving = deadline(timeout, receive(*self.inner, until));
+            let receiving = deadline(timeout, receive(*self.inner, until, &mut peer));
             let received = unless(registry.called(), receiving).await;
             received
                 .unwrap_or_else(|| Err(shutting_down()))
@@ -102,7 +104,11 @@ impl Incoming {
     }
 }
 
-async fn receive(incoming: IncomingInner, until: Option<Instant>) -> Result<Request, Error> {
+async fn receive(
+    incoming: IncomingInner,
+    until: Option<Instant>,
+    peer: &mut Option<SocketAddr>,
+) -> Result<Request, Error> {
     let IncomingInner { reached, mut on_loopback, shared, mut place, mut is_too_many } = incoming;
     let Reached { mut transport, mut local_address, mut remote_address } = reached;
     let control = &shared.control;
@@ -112,6 +118,7 @@ async fn receive(incoming: IncomingInner, until: Option<Instant>) -> Result<Requ
         let told = proxy_protocol::receive(&mut transport).await?;
         if let Some((client, server)) = told {
             (local_address, remote_address) = (Some(server), Some(client));
+            *peer = remote_address;
             on_loopback = server.ip().to_canonical().is_loopback();
         }
         // Trusted proxies tell later whom they speak for.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use wsduo::http::{HeaderMap, StatusCode};
-use wsduo::{CloseCode, Credential, ErrorKind, MessageWebSocketControl, Request, RequestControl};
+use wsduo::{CloseCode, Credential, ErrorKind, Listener, MessageWebSocketControl, Request, RequestControl};
 
-use crate::support::{Heard, hear};
+use crate::support::{Heard, hear, hear_network};
 
 /// A client that has secrets wherever there can be one.
 fn secretive() -> MessageWebSocketControl {
@@ -163,6 +164,32 @@ fn an_upgrade_that_was_accepted_is_told_whether_it_succeeds_or_not() {
     }
     assert_eq!(heard.gauge("wsduo_connections_open role=server"), Some(0.0));
     assert!(!heard.text().contains("SECRET"), "{heard:#?}");
+}
+
+#[test]
+fn what_fails_behind_a_proxy_is_told_of_the_client() {
+    const HEADER: &str = "PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\r\n";
+    for (bytes, outcome, peer) in [
+        (format!("{HEADER}nonsense\r\n\r\n"), "invalid", "192.0.2.1:5000"),
+        (HEADER.to_owned(), "lost", "192.0.2.1:5000"),
+        (HEADER.to_owned(), "timed_out", "192.0.2.1:5000"),
+        ("PROXY nonsense\r\n".to_owned(), "invalid", "127.0.0.1"),
+    ] {
+        let heard = hear_network(async {
+            let requests = RequestControl::new().timeout(Duration::from_millis(20));
+            let builder = Listener::bind("127.0.0.1:0").requests(requests).proxy_protocol(["127.0.0.1"]);
+            let listener = builder.await.unwrap();
+            let mut client = TcpStream::connect(listener.local_address().unwrap()).await.unwrap();
+            client.write_all(bytes.as_bytes()).await.unwrap();
+            if outcome != "timed_out" {
+                client.shutdown().await.unwrap();
+            }
+            assert!(listener.accept().await.request().await.is_err());
+        });
+        let failed = heard.one("request_failed");
+        assert_eq!(failed.fields.get("outcome"), Some(outcome), "{bytes}");
+        assert!(failed.fields.get("peer").unwrap().starts_with(peer), "{bytes}: {failed:?}");
+    }
 }
 
 #[test]
