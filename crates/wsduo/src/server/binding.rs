@@ -119,19 +119,9 @@ impl<A> ListenerBuilder<A> {
         self
     }
 
-    /// Whether small writes leave at once (Nagle's algorithm off). Default `true`.
+    /// Whether small writes leave at once (Nagle's algorithm off). Default `true`. Unix sockets always let them.
     pub fn no_delay(mut self, no_delay: bool) -> Self {
         self.shared.no_delay = no_delay;
-        self
-    }
-
-    /// Whether several listeners of this user may have the same address (`SO_REUSEPORT`), for one runtime per processor: Linux
-    /// spreads new connections among them. Default `false`.
-    ///
-    /// Other systems than Linux may give all connections to the listener bound last. Windows and Solaris have nothing like it:
-    /// there, binding fails with [`ErrorKind::Listen`].
-    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
-        self.reuse_port = reuse_port;
         self
     }
 
@@ -169,6 +159,24 @@ impl<A> ListenerBuilder<A> {
             ),
         };
         Ok((self.address, self.reuse_port, listener))
+    }
+}
+
+impl<A: ToSocketAddrs> ListenerBuilder<A> {
+    /// Whether several listeners of this user may have the same address (`SO_REUSEPORT`), for one runtime per processor: Linux
+    /// spreads new connections among them. Default `false`.
+    ///
+    /// Other systems than Linux may give all connections to the listener bound last. Windows and Solaris have nothing like it:
+    /// there, binding fails with [`ErrorKind::Listen`]. It is for addresses alone: what [`Listener::bind_unix`] binds cannot be
+    /// shared, and of a socket for [`Listener::from_std`] it had to be said before that was bound.
+    ///
+    /// ```compile_fail
+    /// # use wsduo::Listener;
+    /// let _ = Listener::bind_unix("/run/example/socket").reuse_port(true);
+    /// ```
+    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.reuse_port = reuse_port;
+        self
     }
 }
 
