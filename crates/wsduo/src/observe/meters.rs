@@ -18,6 +18,7 @@ const MESSAGES: &str = "wsduo_messages_total";
 const BYTES: &str = "wsduo_bytes_total";
 const QUEUED: &str = "wsduo_queued_bytes";
 const ROUND_TRIP: &str = "wsduo_round_trip_seconds";
+const ACCEPT_ERRORS: &str = "wsduo_accept_errors_total";
 const DROPPED: &str = "wsduo_messages_dropped_total";
 
 /// Tells the recorder that is installed the unit and the meaning of each metric of this crate.
@@ -29,12 +30,21 @@ pub fn describe_metrics() {
     describe_counter!(OPENED, Unit::Count, "Connections that were opened");
     describe_counter!(CLOSED, Unit::Count, "Connections that ended, by close code");
     describe_histogram!(DURATION, Unit::Seconds, "How long connections were open");
+    describe_counter!(
+        ACCEPT_ERRORS,
+        Unit::Count,
+        "Connections that could not be accepted yet, by what lacked"
+    );
     describe_counter!(HANDSHAKES, Unit::Count, "Opening handshakes, by what came of them");
     describe_counter!(MESSAGES, Unit::Count, "Messages received to their end and queued to their end");
     describe_counter!(BYTES, Unit::Bytes, "Bytes of frames, headers included, read and written");
     describe_histogram!(QUEUED, Unit::Bytes, "Bytes that wait to be written, looked at now and then");
     describe_histogram!(ROUND_TRIP, Unit::Seconds, "What answered pings took");
     describe_counter!(DROPPED, Unit::Count, "Messages dropped by full queues, by policy");
+}
+
+pub(super) fn accept_failed(lack: &'static str) {
+    counter!(ACCEPT_ERRORS, "lack" => lack).increment(1);
 }
 
 pub(super) fn handshake(role: Role, outcome: &'static str) {

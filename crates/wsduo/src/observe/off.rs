@@ -1,5 +1,6 @@
 //! Nobody can watch: neither feature is on.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -33,6 +34,15 @@ impl Watch {
     pub(crate) fn failed(&self, _: &ProtocolError) {}
 
     pub(crate) fn end(&mut self, _: Ending<'_>) {}
+}
+
+/// What watches a listener.
+#[derive(Debug, Default)]
+pub(crate) struct Accepting {}
+
+impl Accepting {
+    #[allow(clippy::unused_self, reason = "as where somebody watches")]
+    pub(crate) fn failed(&self, _: &io::Error) {}
 }
 
 /// What a client asked a server for.

@@ -17,6 +17,7 @@ use super::registry::Registry;
 #[cfg(unix)]
 use super::unix::UnixSocket;
 use crate::error::{Error, ErrorKind};
+use crate::observe;
 #[cfg(feature = "__tls")]
 use crate::tls::ServerTls;
 
@@ -157,6 +158,7 @@ impl<A> ListenerBuilder<A> {
                 self.max_handshakes,
                 self.max_handshakes_per_address.unwrap_or(share),
             ),
+            watch: observe::Accepting::default(),
         };
         Ok((self.address, self.reuse_port, listener))
     }

@@ -64,6 +64,7 @@ pub struct Listener {
     pub(super) shared: Arc<Shared>,
     pub(super) registry: Arc<Registry>,
     pub(super) handshakes: Arc<Handshakes>,
+    pub(super) watch: observe::Accepting,
 }
 
 /// What is listened on.
@@ -135,7 +136,10 @@ impl Listener {
                     return Incoming::new(reached, on_loopback, Arc::clone(&self.shared), place, client);
                 }
                 Err(error) if is_about_one_connection(&error) => {}
-                Err(_) => tokio::time::sleep(BACK_OFF).await,
+                Err(error) => {
+                    self.watch.failed(&error);
+                    tokio::time::sleep(BACK_OFF).await;
+                }
             }
         }
     }

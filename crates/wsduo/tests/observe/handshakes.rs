@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use wsduo::http::{HeaderMap, StatusCode};
 use wsduo::{CloseCode, Credential, ErrorKind, Listener, MessageWebSocketControl, Request, RequestControl};
 
-use crate::support::{Heard, hear, hear_network};
+use crate::support::{Heard, deaf, hear, hear_network};
 
 /// A client that has secrets wherever there can be one.
 fn secretive() -> MessageWebSocketControl {
@@ -190,6 +190,20 @@ fn what_fails_behind_a_proxy_is_told_of_the_client() {
         assert_eq!(failed.fields.get("outcome"), Some(outcome), "{bytes}");
         assert!(failed.fields.get("peer").unwrap().starts_with(peer), "{bytes}: {failed:?}");
     }
+}
+
+#[test]
+fn accepting_that_fails_is_counted_each_time_and_told_once_a_second() {
+    let heard = hear(async {
+        let listener = deaf().await;
+        let accepting = tokio::time::timeout(Duration::from_millis(2_490), listener.accept());
+        assert!(accepting.await.is_err());
+    });
+    let told = heard.named("accept_failed");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0].fields.get("lack"), Some("other"));
+    assert!(told[0].fields.get("error").is_some());
+    assert_eq!(heard.counter("wsduo_accept_errors_total lack=other"), Some(50));
 }
 
 #[test]
