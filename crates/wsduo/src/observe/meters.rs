@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use wsduo_proto::{Closed, Role};
 
 use super::role_name;
@@ -51,13 +51,17 @@ pub(super) fn handshake(role: Role, outcome: &'static str) {
     counter!(HANDSHAKES, "role" => role_name(role), "outcome" => outcome).increment(1);
 }
 
-pub(super) fn opened(role: Role) {
-    gauge!(OPEN, "role" => role_name(role)).increment(1);
+/// Counts an open connection: the gauge that it was counted on, to be counted down at its end. That of a recorder which was
+/// installed later never heard of it.
+pub(super) fn opened(role: Role) -> Gauge {
     counter!(OPENED, "role" => role_name(role)).increment(1);
+    let open = gauge!(OPEN, "role" => role_name(role));
+    open.increment(1);
+    open
 }
 
-pub(super) fn closed(role: Role, closed: Option<&Closed>, open: Duration) {
-    gauge!(OPEN, "role" => role_name(role)).decrement(1);
+pub(super) fn closed(role: Role, gauge: &Gauge, closed: Option<&Closed>, open: Duration) {
+    gauge.decrement(1);
     counter!(CLOSED, "role" => role_name(role), "code" => code(closed)).increment(1);
     histogram!(DURATION, "role" => role_name(role)).record(open);
 }

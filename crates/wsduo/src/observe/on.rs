@@ -32,6 +32,9 @@ struct Watched {
     told: Statistics,
     #[cfg(feature = "metrics")]
     role: Role,
+    /// Counts those that are open.
+    #[cfg(feature = "metrics")]
+    open: metrics::Gauge,
     opened: Instant,
     waits: u8,
     over: bool,
@@ -59,12 +62,12 @@ impl Watch {
             told: Statistics::default(),
             #[cfg(feature = "metrics")]
             role,
+            #[cfg(feature = "metrics")]
+            open: meters::opened(role),
             opened: Alarm::now(),
             waits: 0,
             over: false,
         };
-        #[cfg(feature = "metrics")]
-        meters::opened(role);
         Self(Some(Box::new(watched)))
     }
 
@@ -121,7 +124,7 @@ impl Watch {
         #[cfg(feature = "tracing")]
         events::closed(&watched.span, &ending, open);
         #[cfg(feature = "metrics")]
-        meters::closed(watched.role, ending.closed, open);
+        meters::closed(watched.role, &watched.open, ending.closed, open);
     }
 }
 
