@@ -51,6 +51,30 @@ pub(super) fn handshake(role: Role, outcome: &'static str) {
     counter!(HANDSHAKES, "role" => role_name(role), "outcome" => outcome).increment(1);
 }
 
+/// An opening handshake, which counts as cancelled if it is dropped before it is over.
+#[derive(Debug)]
+pub(super) struct Attempt(Option<Role>);
+
+impl Attempt {
+    pub(super) fn new(role: Role) -> Self {
+        Self(Some(role))
+    }
+
+    pub(super) fn over(mut self, outcome: &'static str) {
+        if let Some(role) = self.0.take() {
+            handshake(role, outcome);
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(role) = self.0 {
+            handshake(role, "cancelled");
+        }
+    }
+}
+
 /// Counts an open connection: the gauge that it was counted on, to be counted down at its end. That of a recorder which was
 /// installed later never heard of it.
 pub(super) fn opened(role: Role) -> Gauge {

@@ -159,13 +159,15 @@ pub(crate) async fn connecting<R>(
     let connecting = tracing::Instrument::instrument(connecting, span.clone());
     #[cfg(not(feature = "tracing"))]
     let _ = uri;
+    #[cfg(feature = "metrics")]
+    let attempt = meters::Attempt::new(Role::Client);
     let result = connecting.await;
     #[cfg(feature = "tracing")]
     if let Err(error) = &result {
         events::connect_failed(&span, error, Alarm::now().saturating_duration_since(begun));
     }
     #[cfg(feature = "metrics")]
-    meters::handshake(Role::Client, result.as_ref().map_or_else(outcome, |_| "accepted"));
+    attempt.over(result.as_ref().map_or_else(outcome, |_| "accepted"));
     result
 }
 

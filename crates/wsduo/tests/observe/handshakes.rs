@@ -219,6 +219,18 @@ fn a_client_that_never_asks_is_told_as_timed_out() {
 }
 
 #[test]
+fn connecting_that_is_given_up_is_counted_as_cancelled() {
+    let heard = hear(async {
+        let (near, _far) = tokio::io::duplex(1000);
+        let control = MessageWebSocketControl::new();
+        let connecting = control.connect_over(near, "ws://example.org/");
+        assert!(tokio::time::timeout(Duration::from_secs(3), connecting).await.is_err());
+    });
+    assert_eq!(heard.counter("wsduo_handshakes_total outcome=cancelled role=client"), Some(1));
+    assert_eq!(heard.metrics.len(), 1, "{heard:#?}");
+}
+
+#[test]
 fn a_server_that_never_answers_is_told_as_timed_out() {
     let heard = hear(async {
         let (near, _far) = tokio::io::duplex(1000);
