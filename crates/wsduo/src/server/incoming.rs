@@ -126,17 +126,18 @@ async fn receive(
         if let Some(client) = client.filter(|client| !control.trusts(Some(*client))) {
             // The proxy has no share of its own.
             if told.is_some() && !place.slot.claim(client) {
-                return Err(too_many_handshakes(client));
+                return Err(too_many_handshakes(client, place.slot.per_address()));
             }
             is_too_many = !place.seat.claim(client);
         }
     }
     if is_too_many && let Some(client) = remote_address {
         place.slot.release();
+        let limit = place.seat.per_address();
         if !shared.has_tls() {
-            refuse_busy(&mut transport).await;
+            refuse_busy(&mut transport, &too_many_of_yours(limit)).await;
         }
-        return Err(too_many(client.ip()));
+        return Err(too_many(client.ip(), limit));
     }
     #[cfg(feature = "__tls")]
     let transport = match &shared.tls {
@@ -158,21 +159,30 @@ impl Shared {
     }
 }
 
-/// Tells a client to come back later.
-pub(super) async fn refuse_busy<T: AsyncRead + AsyncWrite + Unpin>(transport: &mut T) {
+/// Tells a client to come back later, and why.
+pub(super) async fn refuse_busy<T: AsyncRead + AsyncWrite + Unpin>(transport: &mut T, why: &str) {
     let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("10"))]);
-    let refusal =
-        handshake::refusal(StatusCode::SERVICE_UNAVAILABLE, &headers, "no more connections at present\n");
+    let body = format!("{why}; try again in 10 seconds\n");
+    let refusal = handshake::refusal(StatusCode::SERVICE_UNAVAILABLE, &headers, &body);
     let _ = io_handshake::refuse(transport, &refusal).await;
 }
 
-pub(super) fn too_many(address: IpAddr) -> Error {
-    let text = format!("{address} has as many connections open as one address may have");
+/// For the client. Which address that is may be nothing that it should know: that of a proxy nobody told us of.
+pub(super) fn too_many_of_yours(limit: usize) -> String {
+    format!("your address has as many connections open as it may have, {limit}")
+}
+
+pub(super) fn too_many(address: IpAddr, limit: usize) -> Error {
+    let text = format!(
+        "{address} has as many connections open as one address may have, {limit}: see max_connections_per_address"
+    );
     Error::text(ErrorKind::Handshake, text)
 }
 
-pub(super) fn too_many_handshakes(address: IpAddr) -> Error {
-    let text = format!("{address} has as many opening handshakes under way as one address may have");
+pub(super) fn too_many_handshakes(address: IpAddr, limit: usize) -> Error {
+    let text = format!(
+        "{address} has as many opening handshakes under way as one address may have, {limit}: see max_handshakes_per_address"
+    );
     Error::text(ErrorKind::Handshake, text)
 }
 

@@ -129,7 +129,7 @@ impl Listener {
                     {
                         // A refusal would take what there is not enough of.
                         drop(reached);
-                        observe::request_failed(peer, &too_many_handshakes(client));
+                        observe::request_failed(peer, &too_many_handshakes(client, slot.per_address()));
                         continue;
                     }
                     let place = Place { seat: self.registry.seat(room), slot };

@@ -13,7 +13,9 @@ use wsduo_proto::handshake;
 use super::admission::RequestControl;
 use super::credentials::{self, Denial};
 use super::forwarded::Told;
-use super::incoming::{Place, deadline, refuse_busy, shutting_down, too_many, too_many_handshakes, unless};
+use super::incoming::{
+    Place, deadline, refuse_busy, shutting_down, too_many, too_many_handshakes, too_many_of_yours, unless,
+};
 use crate::answer::Answer;
 use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
@@ -104,12 +106,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         if let (Some(place), Some(client)) = (&mut origin.place, told.client) {
             // Of others it was counted when they came, and proxies have no share of their own.
             if told.by_proxy && !control.trusts(Some(client)) && !place.slot.claim(client) {
-                return Err(too_many_handshakes(client));
+                return Err(too_many_handshakes(client, place.slot.per_address()));
             }
             if !place.seat.claim(client) {
                 place.slot.release();
-                refuse_busy(&mut transport).await;
-                return Err(too_many(client));
+                let limit = place.seat.per_address();
+                refuse_busy(&mut transport, &too_many_of_yours(limit)).await;
+                return Err(too_many(client, limit));
             }
         }
         let (has_tls, on_loopback) = (origin.tls.is_some(), origin.on_loopback);
@@ -331,8 +334,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         } = *self.inner;
         if origin.place.as_ref().is_some_and(|place| place.seat.is_called()) {
             origin.decided();
-            refuse_busy(&mut transport).await;
-            return Err(shutting_down());
+            let error = shutting_down();
+            refuse_busy(&mut transport, &error.to_string()).await;
+            return Err(error);
         }
         let answer = Answer::new(&request, settings, subprotocol, headers);
         if require_subprotocol && let Err(error) = answer.check_subprotocol(settings) {

@@ -66,7 +66,15 @@ async fn one_address_may_have_so_many_connections_and_is_told_with_503() {
     let refusing = async { listener.accept().await.request().await };
     let (answer, refused) = tokio::join!(exchange(&listener, b"GET / HTTP/1.1\r\n"), refusing);
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 10\r\n"), "{answer}");
-    assert_eq!(kind(refused), ErrorKind::Handshake);
+    let body =
+        "\r\n\r\nyour address has as many connections open as it may have, 1; try again in 10 seconds\n";
+    assert!(answer.ends_with(body), "{answer}");
+    let error = refused.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Handshake);
+    assert!(
+        error.to_string().ends_with("as one address may have, 1: see max_connections_per_address"),
+        "{error}"
+    );
     drop((client, server));
     assert_eq!(listener.connections(), 0);
     connect(&listener, &uri).await;
