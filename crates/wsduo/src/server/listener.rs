@@ -95,7 +95,7 @@ impl Listener {
     /// Begins to bind a Unix socket at this path.
     ///
     /// A socket that an earlier process left there is replaced; one that somebody listens on, or a file of another kind, is
-    /// not. The socket is removed when the listener is dropped. Who may connect is decided by the permissions of the socket,
+    /// not, and of several that bind a path at once one has it. For that the folder is locked (`flock`) meanwhile. The socket is removed when the listener is dropped. Who may connect is decided by the permissions of the socket,
     /// which follow the umask, and of its directory: put it into one that only those may enter who shall.
     #[cfg(unix)]
     pub fn bind_unix(path: impl Into<std::path::PathBuf>) -> ListenerBuilder<Endpoint> {

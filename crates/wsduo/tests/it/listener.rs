@@ -387,6 +387,39 @@ async fn a_unix_socket_is_listened_on_and_removed_afterwards() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+#[cfg(unix)]
+#[test]
+fn of_servers_that_begin_at_once_on_a_path_one_has_it() {
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::sync::Barrier;
+
+    const SERVERS: usize = 4;
+    let folder = std::env::temp_dir().join(format!("wsduo-race-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    for round in 0..100 {
+        if round % 2 == 0 {
+            // One left behind by a process that is gone.
+            drop(UnixListener::bind(&path).unwrap());
+        }
+        let begin = Barrier::new(SERVERS);
+        let bind = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            begin.wait();
+            runtime.block_on(async { Listener::bind_unix(&path).await }).map(|listener| (runtime, listener))
+        };
+        let bound = std::thread::scope(|scope| {
+            let binding: Vec<_> = (0..SERVERS).map(|_| scope.spawn(bind)).collect();
+            binding.into_iter().filter_map(|it| it.join().unwrap().ok()).collect::<Vec<_>>()
+        });
+        assert_eq!(bound.len(), 1, "round {round}");
+        UnixStream::connect(&path).unwrap();
+        drop(bound);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "round {round}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[tokio::test]
 async fn a_socket_that_listens_already_is_taken_over() {
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
