@@ -153,7 +153,8 @@ pub(super) fn log(verbosity: u8) {
         _ => LevelFilter::DEBUG,
     };
     // Otherwise nobody looks at what connections tell, and so they do not.
-    let chosen = filter_fn(move |metadata| verbosity > 0 || metadata.name() == "accept_failed");
+    let chosen = filter_fn(move |metadata| verbosity > 0 || metadata.name() == "accept_failed")
+        .with_max_level_hint(level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         // There is but one.

@@ -22,9 +22,9 @@ mod off;
 #[cfg(any(feature = "tracing", feature = "metrics"))]
 pub(crate) use accepting::Accepting;
 #[cfg(not(any(feature = "tracing", feature = "metrics")))]
-pub(crate) use off::{Accepting, Asked, Watch, answered, connecting, refused_request, request_failed, step};
+pub(crate) use off::{Accepting, Asked, Handshake, Watch, connecting, step};
 #[cfg(any(feature = "tracing", feature = "metrics"))]
-pub(crate) use on::{Asked, Watch, answered, connecting, refused_request, request_failed, step};
+pub(crate) use on::{Asked, Handshake, Watch, connecting, step};
 
 #[cfg(feature = "metrics")]
 pub(crate) use meters::dropped_messages;

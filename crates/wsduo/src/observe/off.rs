@@ -61,8 +61,18 @@ pub(crate) fn connecting<F>(_: &WebSocketUri, connecting: F) -> F {
 
 pub(crate) fn step(_: &Connecting<'_>) {}
 
-pub(crate) fn answered(_: Option<SocketAddr>, _: Option<&Error>) {}
+/// A server's opening handshake.
+#[derive(Debug)]
+pub(crate) struct Handshake {}
 
-pub(crate) fn request_failed(_: Option<SocketAddr>, _: &Error) {}
+impl Handshake {
+    pub(crate) fn begin() -> Self {
+        Self {}
+    }
 
-pub(crate) fn refused_request(_: Option<SocketAddr>, _: &Request, _: StatusCode) {}
+    pub(crate) fn accepted(self) {}
+
+    pub(crate) fn failed(self, _: Option<SocketAddr>, _: &Error) {}
+
+    pub(crate) fn refused(self, _: Option<SocketAddr>, _: &Request, _: StatusCode) {}
+}

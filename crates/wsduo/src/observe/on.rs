@@ -179,35 +179,45 @@ pub(crate) fn step(step: &Connecting<'_>) {
     let _ = step;
 }
 
-/// A server answered a request that it meant to accept.
-pub(crate) fn answered(peer: Option<SocketAddr>, error: Option<&Error>) {
-    if let Some(error) = error {
-        request_failed(peer, error);
-    }
+/// A server's opening handshake, of which is told what comes of it; to metrics also that nothing did, as it was dropped.
+#[derive(Debug)]
+pub(crate) struct Handshake {
     #[cfg(feature = "metrics")]
-    if error.is_none() {
-        meters::handshake(Role::Server, "accepted");
-    }
+    attempt: meters::Attempt,
 }
 
-/// A client did not come as far as an open connection, and not because it was [refused](refused_request).
-pub(crate) fn request_failed(peer: Option<SocketAddr>, error: &Error) {
-    #[cfg(feature = "tracing")]
-    events::request_failed(peer, error, outcome(error));
-    #[cfg(not(feature = "tracing"))]
-    let _ = peer;
-    #[cfg(feature = "metrics")]
-    meters::handshake(Role::Server, outcome(error));
-}
+impl Handshake {
+    pub(crate) fn begin() -> Self {
+        Self {
+            #[cfg(feature = "metrics")]
+            attempt: meters::Attempt::new(Role::Server),
+        }
+    }
 
-/// The application refuses a request.
-pub(crate) fn refused_request(peer: Option<SocketAddr>, request: &Request, status: StatusCode) {
-    #[cfg(feature = "tracing")]
-    events::request_refused(peer, request, status);
-    #[cfg(not(feature = "tracing"))]
-    let _ = (peer, request, status);
-    #[cfg(feature = "metrics")]
-    meters::handshake(Role::Server, "refused");
+    pub(crate) fn accepted(self) {
+        #[cfg(feature = "metrics")]
+        self.attempt.over("accepted");
+    }
+
+    /// The client did not come as far as an open connection, and not because it was [refused](Self::refused).
+    pub(crate) fn failed(self, peer: Option<SocketAddr>, error: &Error) {
+        #[cfg(feature = "tracing")]
+        events::request_failed(peer, error, outcome(error));
+        #[cfg(not(feature = "tracing"))]
+        let _ = peer;
+        #[cfg(feature = "metrics")]
+        self.attempt.over(outcome(error));
+    }
+
+    /// The application refuses the request.
+    pub(crate) fn refused(self, peer: Option<SocketAddr>, request: &Request, status: StatusCode) {
+        #[cfg(feature = "tracing")]
+        events::request_refused(peer, request, status);
+        #[cfg(not(feature = "tracing"))]
+        let _ = (peer, request, status);
+        #[cfg(feature = "metrics")]
+        self.attempt.over("refused");
+    }
 }
 
 /// What came of an opening handshake: a few words, whatever the peer does.

@@ -31,6 +31,7 @@ use crate::tls;
 pub struct Incoming {
     /// Boxed: it waits in a task that should be small.
     inner: Box<IncomingInner>,
+    handshake: observe::Handshake,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,8 @@ impl Incoming {
         if is_too_many {
             place.slot.release();
         }
-        Self { inner: Box::new(IncomingInner { reached, on_loopback, shared, place, is_too_many }) }
+        let inner = IncomingInner { reached, on_loopback, shared, place, is_too_many };
+        Self { inner: Box::new(inner), handshake: observe::Handshake::begin() }
     }
 
     /// Who connects: a client, or a proxy that has not said yet for whom. `None` by a Unix socket.
@@ -90,16 +92,15 @@ impl Incoming {
     pub fn request(self) -> impl Future<Output = Result<Request, Error>> + Send {
         // Boxed: the handshake needs some memory, and gives it back when it is done.
         Box::pin(async move {
-            let timeout = self.inner.shared.control.timeout;
+            let Self { inner, handshake } = self;
+            let timeout = inner.shared.control.timeout;
             // Whom it is told of: a proxy, until that has said for whom it speaks.
-            let mut peer = self.inner.reached.remote_address;
+            let mut peer = inner.reached.remote_address;
             let until = Instant::now().checked_add(timeout);
-            let registry = self.inner.place.seat.registry();
-            let receiving = deadline(timeout, receive(*self.inner, until, &mut peer));
+            let registry = inner.place.seat.registry();
+            let receiving = deadline(timeout, receive(*inner, until, &mut peer));
             let received = unless(registry.called(), receiving).await;
-            received
-                .unwrap_or_else(|| Err(shutting_down()))
-                .inspect_err(|error| observe::request_failed(peer, error))
+            Request::told(received.unwrap_or_else(|| Err(shutting_down())), handshake, peer)
         })
     }
 }

@@ -129,7 +129,8 @@ impl Listener {
                     {
                         // A refusal would take what there is not enough of.
                         drop(reached);
-                        observe::request_failed(peer, &too_many_handshakes(client, slot.per_address()));
+                        let error = too_many_handshakes(client, slot.per_address());
+                        observe::Handshake::begin().failed(peer, &error);
                         continue;
                     }
                     let place = Place { seat: self.registry.seat(room), slot };

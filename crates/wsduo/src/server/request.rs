@@ -40,6 +40,8 @@ struct RequestInner<T> {
     behind_handshake: Vec<u8>,
     origin: Origin,
     told: Told,
+    /// Of which it is told what comes of it. There is one, until it is.
+    handshake: Option<observe::Handshake>,
     require_subprotocol: bool,
     /// Sets what the settings say of the system's part of the transport, if it is one of the system's.
     tune: fn(&T, &Settings),
@@ -81,10 +83,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Dropping the future drops the transport.
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
         let origin = Origin { until: Instant::now().checked_add(control.timeout), ..Origin::default() };
+        let handshake = observe::Handshake::begin();
         let receiving = Self::receive(transport, control, origin, |_, _| ());
-        Box::pin(deadline(control.timeout, receiving))
-            .await
-            .inspect_err(|error| observe::request_failed(None, error))
+        Self::told(Box::pin(deadline(control.timeout, receiving)).await, handshake, None)
+    }
+
+    /// Tells of a request that was not received, and leaves it to one that was to tell what comes of it.
+    pub(super) fn told(
+        mut received: Result<Self, Error>,
+        handshake: observe::Handshake,
+        peer: Option<SocketAddr>,
+    ) -> Result<Self, Error> {
+        match &mut received {
+            Ok(request) => request.inner.handshake = Some(handshake),
+            Err(error) => handshake.failed(peer, error),
+        }
+        received
     }
 
     pub(super) async fn receive(
@@ -129,6 +143,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             behind_handshake,
             origin,
             told,
+            handshake: None,
             require_subprotocol: control.require_subprotocol,
             tune,
             subprotocol: None,
@@ -312,10 +327,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         Box::pin(async move { Ok(StreamWebSocket::over(self.accept_watched(&settings).await?, style)) })
     }
 
-    async fn accept_watched(self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {
-        let peer = self.remote_address();
+    async fn accept_watched(mut self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {
+        let (peer, handshake) = (self.remote_address(), self.inner.handshake.take());
         let result = self.accept(settings).await;
-        observe::answered(peer, result.as_ref().err());
+        if let Some(handshake) = handshake {
+            match &result {
+                Ok(_) => handshake.accepted(),
+                Err(error) => handshake.failed(peer, error),
+            }
+        }
         result
     }
 
@@ -410,8 +430,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub async fn refuse_with(self, status: StatusCode, headers: &HeaderMap, body: &str) -> Result<(), Error> {
-        observe::refused_request(self.remote_address(), &self.inner.request, status);
+    pub async fn refuse_with(
+        mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &str,
+    ) -> Result<(), Error> {
+        if let Some(handshake) = self.inner.handshake.take() {
+            handshake.refused(self.remote_address(), &self.inner.request, status);
+        }
         let RequestInner { mut transport, mut origin, .. } = *self.inner;
         origin.decided();
         io_handshake::refuse(&mut transport, &handshake::refusal(status, headers, body)).await

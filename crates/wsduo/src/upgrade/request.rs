@@ -226,16 +226,16 @@ impl UpgradeRequest {
         let asked = observe::Asked::of(&request);
         let timeout = settings.config.send_timeout;
         let settings = Arc::clone(settings);
+        let peer = remote_address.or(known.remote());
         let open = move |freed: Freed| {
             let Freed { transport, local_address, remote_address: found, behind_handshake } = freed;
             transport.tune(&settings);
             let agreed = subprotocol
                 .map(|subprotocol| Arc::new(Agreed { subprotocol: Some(subprotocol), ..Agreed::default() }));
             let local_address = known.local().or(local_address);
-            let remote_address = remote_address.or(known.remote()).or(found);
+            let remote_address = peer.or(found);
             let facts = Facts { local_address, remote_address, agreed };
             let connection = settings.connection(Role::Server, compression);
-            observe::answered(facts.remote_address, None);
             let mut socket =
                 MessageWebSocket::open_asked(transport, connection, facts, behind_handshake, &asked);
             if let Some(seat) = seat {
@@ -243,6 +243,6 @@ impl UpgradeRequest {
             }
             socket
         };
-        Ok((response, Pending::new(on_upgrade, timeout, Box::new(open))))
+        Ok((response, Pending::new(on_upgrade, timeout, peer, Box::new(open))))
     }
 }

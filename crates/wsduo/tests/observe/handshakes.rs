@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wsduo::http::{HeaderMap, StatusCode};
+use wsduo::upgrade::ConnectionInformation;
 use wsduo::{CloseCode, Credential, ErrorKind, Listener, MessageWebSocketControl, Request, RequestControl};
 
 use crate::support::{Heard, deaf, hear, hear_network};
@@ -147,6 +148,7 @@ fn an_upgrade_that_was_accepted_is_told_whether_it_succeeds_or_not() {
             .header("connection", "upgrade")
             .header("sec-websocket-version", "13")
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .extension(ConnectionInformation::new().remote_address("192.0.2.1:5000".parse().unwrap()))
             .body(())
             .unwrap();
         let accept = || {
@@ -157,7 +159,8 @@ fn an_upgrade_that_was_accepted_is_told_whether_it_succeeds_or_not() {
         assert_eq!(accept().await.unwrap_err().kind(), ErrorKind::Misuse);
     });
     assert_eq!(heard.one("opened").of_span("path"), Some("/chat"));
-    assert_eq!(heard.one("request_failed").fields.all(["outcome", "error_kind"]), ["other", "Misuse"]);
+    let failed = heard.one("request_failed");
+    assert_eq!(failed.fields.all(["outcome", "error_kind", "peer"]), ["other", "Misuse", "192.0.2.1:5000"]);
     for outcome in ["accepted", "other"] {
         let counted = heard.counter(&format!("wsduo_handshakes_total outcome={outcome} role=server"));
         assert_eq!(counted, Some(1), "{outcome}");
@@ -228,6 +231,24 @@ fn connecting_that_is_given_up_is_counted_as_cancelled() {
     });
     assert_eq!(heard.counter("wsduo_handshakes_total outcome=cancelled role=client"), Some(1));
     assert_eq!(heard.metrics.len(), 1, "{heard:#?}");
+}
+
+#[test]
+fn what_a_server_drops_undecided_is_counted_as_cancelled() {
+    let heard = hear_network(async {
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_address().unwrap();
+        let _clients =
+            (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
+        drop(listener.accept().await);
+        let incoming = listener.accept().await;
+        let given_up = tokio::time::timeout(Duration::from_millis(1), incoming.request()).await;
+        assert!(given_up.is_err());
+    });
+    assert_eq!(heard.counter("wsduo_handshakes_total outcome=cancelled role=server"), Some(2));
+    assert!(heard.events.is_empty(), "{heard:#?}");
+    let heard = ask("/", async |request| drop(request));
+    assert_eq!(heard.counter("wsduo_handshakes_total outcome=cancelled role=server"), Some(1));
 }
 
 #[test]
