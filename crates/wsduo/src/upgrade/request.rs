@@ -135,10 +135,7 @@ impl UpgradeRequest {
     /// # Errors
     /// A [`Refusal`] with 503 if they are as many as may be, or being closed.
     pub fn among(self, sockets: &Sockets) -> Result<Self, Refusal> {
-        match sockets.seat() {
-            Some(seat) => Ok(Self { seat: Some(seat), ..self }),
-            None => Err(Refusal::busy()),
-        }
+        Ok(Self { seat: Some(sockets.seat()?), ..self })
     }
 
     /// Chooses a subprotocol, which must be one of those offered.
