@@ -47,6 +47,14 @@ impl Accepting {
     }
 }
 
+const IS_BSD: bool = cfg!(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+));
+
 /// What there was not enough of.
 fn lack(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
@@ -55,9 +63,21 @@ fn lack(error: &io::Error) -> &'static str {
         Some(10_024) if cfg!(windows) => "descriptors",
         // ENOBUFS; WSAENOBUFS.
         Some(105) if cfg!(target_os = "linux") => "memory",
-        Some(55) if cfg!(target_vendor = "apple") => "memory",
+        Some(55) if IS_BSD => "memory",
         Some(10_055) if cfg!(windows) => "memory",
         _ if error.kind() == io::ErrorKind::OutOfMemory => "memory",
         _ => "other",
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lacks_is_told_by_the_number_of_the_error() {
+        for (number, expected) in [(23, "descriptors"), (24, "descriptors"), (12, "memory"), (22, "other")] {
+            assert_eq!(lack(&io::Error::from_raw_os_error(number)), expected, "{number}");
+        }
     }
 }

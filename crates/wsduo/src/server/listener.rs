@@ -111,7 +111,8 @@ impl Listener {
     /// Waits for a connection.
     ///
     /// Nothing has been read from it: handle it in a task of its own. Where the system refuses one, for want of descriptors
-    /// or memory or because the client is gone already, the next is waited for. At a limit of the [listener](Self#limits)
+    /// or memory or because the client is gone already, the next is waited for; want is told to the features `tracing` and
+    /// `metrics`. At a limit of the [listener](Self#limits)
     /// further clients wait.
     ///
     /// # Cancel safety

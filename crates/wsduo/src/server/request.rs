@@ -299,8 +299,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a subprotocol that was not offered or a header that cannot be set; the client gets
-    /// a 500 then. [`ErrorKind::Connect`] if the response cannot be written, [`ErrorKind::TimedOut`] if
-    /// the client does not take it within the [send timeout](MessageWebSocketControl::send_timeout).
+    /// a 500 then. [`ErrorKind::Handshake`] if none is agreed and one is [required](RequestControl::require_subprotocol), with a
+    /// 400, and [`ErrorKind::Closed`] if the listener is [shut down](crate::Listener::shutdown), with a 503.
+    /// [`ErrorKind::Connect`] if the response cannot be written, [`ErrorKind::TimedOut`] if the client does not take it within the
+    /// [send timeout](MessageWebSocketControl::send_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.

@@ -168,7 +168,8 @@ impl UpgradeRequest {
     /// Without a [`subprotocol`](Self::subprotocol) chosen, the first one of `control` that the client offers is taken.
     ///
     /// # Errors
-    /// A [`Refusal`] with 500 for a subprotocol that was not offered or a header or setting that cannot be used.
+    /// A [`Refusal`] with 500 for a subprotocol that was not offered or a header or setting that cannot be used; with 400 if none
+    /// is agreed and one is [required](RequestControl::require_subprotocol).
     pub fn accept_message<B: Default>(
         self,
         control: &MessageWebSocketControl,
