@@ -136,7 +136,7 @@ async fn receive(
         place.slot.release();
         let limit = place.seat.per_address();
         if !shared.has_tls() {
-            refuse_busy(&mut transport, &too_many_of_yours(limit)).await;
+            refuse_busy(&mut transport, &too_many_of_yours(limit), until).await;
         }
         return Err(too_many(client.ip(), limit));
     }
@@ -160,12 +160,30 @@ impl Shared {
     }
 }
 
+/// Sends a refusal, and waits until then at the latest for the client to take it: the caller should hear why it was refused, not
+/// that time ran out over it, nor how the client took it.
+pub(super) async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
+    transport: &mut T,
+    refusal: &[u8],
+    until: Option<Instant>,
+) {
+    let refusing = io_handshake::refuse(transport, refusal);
+    match until {
+        Some(until) => drop(tokio::time::timeout_at(until, refusing).await),
+        None => drop(refusing.await),
+    }
+}
+
 /// Tells a client to come back later, and why.
-pub(super) async fn refuse_busy<T: AsyncRead + AsyncWrite + Unpin>(transport: &mut T, why: &str) {
+pub(super) async fn refuse_busy<T: AsyncRead + AsyncWrite + Unpin>(
+    transport: &mut T,
+    why: &str,
+    until: Option<Instant>,
+) {
     let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("10"))]);
     let body = format!("{why}; try again in 10 seconds\n");
     let refusal = handshake::refusal(StatusCode::SERVICE_UNAVAILABLE, &headers, &body);
-    let _ = io_handshake::refuse(transport, &refusal).await;
+    refuse(transport, &refusal, until).await;
 }
 
 /// For the client. Which address that is may be nothing that it should know: that of a proxy nobody told us of.

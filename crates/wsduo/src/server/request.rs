@@ -14,7 +14,8 @@ use super::admission::RequestControl;
 use super::credentials::{self, Denial};
 use super::forwarded::Told;
 use super::incoming::{
-    Place, deadline, refuse_busy, shutting_down, too_many, too_many_handshakes, too_many_of_yours, unless,
+    Place, deadline, refuse, refuse_busy, shutting_down, too_many, too_many_handshakes, too_many_of_yours,
+    unless,
 };
 use crate::answer::Answer;
 use crate::control::{MessageWebSocketControl, Settings, append_header};
@@ -111,8 +112,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             Ok(received) => received,
             Err(error) => {
                 origin.decided();
-                // The client's mistake is what the caller should hear of, not that the answer found no reader.
-                let _ = io_handshake::refuse(&mut transport, &error.refusal()).await;
+                refuse(&mut transport, &error.refusal(), origin.until).await;
                 return Err(io_handshake::handshake_error(error));
             }
         };
@@ -125,7 +125,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             if !place.seat.claim(client) {
                 place.slot.release();
                 let limit = place.seat.per_address();
-                refuse_busy(&mut transport, &too_many_of_yours(limit)).await;
+                refuse_busy(&mut transport, &too_many_of_yours(limit), origin.until).await;
                 return Err(too_many(client, limit));
             }
         }
@@ -134,7 +134,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             origin.decided();
             let body = format!("{error}\n");
             let refusal = handshake::refusal(StatusCode::FORBIDDEN, &HeaderMap::new(), &body);
-            let _ = io_handshake::refuse(&mut transport, &refusal).await;
+            refuse(&mut transport, &refusal, origin.until).await;
             return Err(error);
         }
         let inner = RequestInner {
@@ -357,7 +357,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         if origin.place.as_ref().is_some_and(|place| place.seat.is_called()) {
             origin.decided();
             let error = shutting_down();
-            refuse_busy(&mut transport, &error.to_string()).await;
+            refuse_busy(&mut transport, &error.to_string(), None).await;
             return Err(error);
         }
         let answer = Answer::new(&request, settings, subprotocol, headers);

@@ -122,6 +122,26 @@ fn a_request_that_is_none_is_told_with_the_error_escaped() {
 }
 
 #[test]
+fn a_bad_request_is_told_as_such_though_time_runs_out_while_it_is_refused() {
+    const GOOD: &str = "GET / HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+    for request in ["nonsense\r\n\r\n".to_owned(), format!("{GOOD}Origin: https://evil.example\r\n\r\n")] {
+        let heard = hear(async {
+            // The client waits for something else than the answer, and so does not end the connection.
+            let (mut near, far) = tokio::io::duplex(1000);
+            near.write_all(request.as_bytes()).await.unwrap();
+            let control = RequestControl::new().timeout(Duration::from_millis(500));
+            let error = Request::from_transport(far, &control).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Handshake);
+            let mut answer = String::new();
+            near.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 40"), "{answer}");
+        });
+        assert_eq!(heard.one("request_failed").fields.get("outcome"), Some("invalid"));
+    }
+}
+
+#[test]
 fn a_target_that_is_none_is_told_without_its_query() {
     for target in ["/chat?token=SECRET#top", "chat?token=SECRET", "http://user:SECRET@example.org/?SECRET"] {
         let heard = hear(async {
