@@ -59,7 +59,8 @@
 //! * Memory follows the bytes that arrived, within the limits of [`MessageWebSocketControl`].
 //! * An [`Error`] is one line that says what was seen, what was allowed and what to do.
 //! * It runs on [tokio](https://docs.rs/tokio) with its time driver enabled, as `#[tokio::main]` has it. Without one,
-//!   whatever needs a timer panics, as tokio's own timers do.
+//!   whatever needs a timer panics, as tokio's own timers do. A socket may be moved from one runtime to another: its timers
+//!   go along; a TCP connection is lost with the runtime that it was opened in.
 //!
 //! # Features
 //!

@@ -142,23 +142,26 @@ fn is_loopback_name(host: &str) -> bool {
         || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Tells on standard error what happens to connections, from now on.
+/// Tells on standard error what happens to connections, from now on; in any case, that none can be accepted.
 pub(super) fn log(verbosity: u8) {
-    use tracing_subscriber::filter::{LevelFilter, Targets};
-    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets, filter_fn};
+    use tracing_subscriber::layer::{Layer, SubscriberExt};
 
     let level = match verbosity {
-        0 => return,
+        0 => LevelFilter::WARN,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
+    // Otherwise nobody looks at what connections tell, and so they do not.
+    let chosen = filter_fn(move |metadata| verbosity > 0 || metadata.name() == "accept_failed")
+        .with_max_level_hint(level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         // There is but one.
         .with_target(false)
         .with_ansi(terminal::colours_on_stderr());
-    let subscriber =
-        tracing_subscriber::registry().with(lines).with(Targets::new().with_target("wsduo", level));
+    let chosen = Targets::new().with_target("wsduo", level).and(chosen);
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(chosen));
     // Nobody else has set one.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -81,7 +81,8 @@ fn an_address_has_so_many_connections_and_the_next_gets_a_503() {
     let open: Vec<_> = (0..2).map(|_| ask(&server, "Host: localhost")).collect();
     assert!(open.iter().all(|(status, ..)| *status == 101));
     let (status, words, _) = ask(&server, "Host: localhost");
-    assert_eq!((status, words.trim_end()), (503, "no more connections at present"));
+    let expected = "your address has as many connections open as it may have, 2; try again in 10 seconds";
+    assert_eq!((status, words.trim_end()), (503, expected));
     drop(open);
     // Once the server has seen that they are gone.
     while ask(&server, "Host: localhost").0 != 101 {}

@@ -194,16 +194,27 @@ fn pages_of_other_origins_may_use_echo_and_not_broadcast() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn running_out_of_descriptors_does_not_end_the_server() {
+fn running_out_of_descriptors_does_not_end_the_server_nor_its_connections_and_is_told() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
     const DESCRIPTORS: u64 = 24;
-    let server = Server::start(&[]);
+    let mut command = crate::support::command();
+    command.args(["serve", "--threads", "1"]).stderr(Stdio::piped());
+    let mut server = Server::spawn(command);
+    let mut stderr = BufReader::new(server.process.0.stderr.take().unwrap());
     let pid = Pid::from_child(&server.process.0);
     let few = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
     prlimit(Some(pid), Resource::Nofile, few).unwrap();
     let address = server.url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
+    let echoes = async |client: &mut MessageWebSocket| {
+        client.send("still there?").await.unwrap();
+        assert_eq!(client.receive().await.unwrap(), Some(Message::from("still there?")));
+    };
     block_on(async {
+        let mut early = MessageWebSocket::connect(&server.url).await.unwrap();
         let mut crowd = Vec::new();
         for _ in 0..2 * DESCRIPTORS {
             crowd.push(tokio::net::TcpStream::connect(&address).await.unwrap());
@@ -213,9 +224,11 @@ fn running_out_of_descriptors_does_not_end_the_server() {
         while (std::fs::read_dir(&folder).unwrap().count() as u64) < DESCRIPTORS {
             tokio::task::yield_now().await;
         }
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        assert!(line.contains(" WARN ") && line.contains("lack=\"descriptors\""), "{line}");
+        echoes(&mut early).await;
         drop(crowd);
-        let mut client = MessageWebSocket::connect(&server.url).await.unwrap();
-        client.send("still there?").await.unwrap();
-        assert_eq!(client.receive().await.unwrap(), Some(Message::from("still there?")));
+        echoes(&mut MessageWebSocket::connect(&server.url).await.unwrap()).await;
     });
 }

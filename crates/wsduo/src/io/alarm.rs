@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use tokio::runtime::{Handle, Id};
 use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 
@@ -14,6 +15,8 @@ use crate::server::registry::{Call, Seat};
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The runtime that `sleep` is of. A socket may be moved to another, and that one does not drive it.
+    runtime: Option<Id>,
     /// Whom `sleep` and `seat` wake; `None` after one of them was set anew.
     waker: Option<Waker>,
     /// The connection's place in its listener, if it has one.
@@ -29,8 +32,11 @@ impl Alarm {
     pub(crate) fn set(&mut self, at: Option<Instant>) {
         self.waker = None;
         match (at.map(tokio::time::Instant::from_std), &mut self.sleep) {
-            (Some(at), Some(sleep)) => sleep.as_mut().reset(at),
-            (Some(at), sleep) => *sleep = Some(Box::pin(tokio::time::sleep_until(at))),
+            (Some(at), Some(sleep)) if self.runtime == here() => sleep.as_mut().reset(at),
+            (Some(at), sleep) => {
+                *sleep = Some(Box::pin(tokio::time::sleep_until(at)));
+                self.runtime = here();
+            }
             (None, sleep) => *sleep = None,
         }
     }
@@ -63,14 +69,30 @@ impl Alarm {
     }
 
     #[inline]
-    fn is_due(&self) -> bool {
-        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed())
+    fn is_due(&mut self) -> bool {
+        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed()) && self.has_come()
             || self.seat.as_ref().is_some_and(Seat::is_called)
+    }
+
+    /// Whether the timer did not only end because its runtime did. If so, it goes on in this one.
+    #[cold]
+    fn has_come(&mut self) -> bool {
+        let Some(at) = self.sleep.as_ref().map(|sleep| sleep.deadline()) else { return false };
+        let has_come = at <= tokio::time::Instant::now();
+        if !has_come {
+            self.set(Some(at.into_std()));
+        }
+        has_come
     }
 
     fn ask(&mut self, cx: &mut Context<'_>) -> bool {
         if self.sleep.is_none() && self.seat.is_none() {
             return false;
+        }
+        if let Some(at) = self.sleep.as_ref().map(|sleep| sleep.deadline())
+            && self.runtime != here()
+        {
+            self.set(Some(at.into_std()));
         }
         if let Some(sleep) = &mut self.sleep {
             // Not subject to the budget of the task: a timer that was not asked for want of it would never wake anyone.
@@ -88,4 +110,8 @@ impl Alarm {
         self.waker = Some(cx.waker().clone());
         false
     }
+}
+
+fn here() -> Option<Id> {
+    Handle::try_current().ok().map(|runtime| runtime.id())
 }

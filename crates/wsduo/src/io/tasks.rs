@@ -95,14 +95,20 @@ impl Waiting {
         if self.wakes() != wakes {
             return false;
         }
-        match half {
-            Half::Receiver => match &mut wakers.receiver {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            },
-            Half::Sender if wakers.senders.iter().any(|known| known.will_wake(waker)) => {}
-            Half::Sender => wakers.senders.push(waker.clone()),
-        }
+        let Wakers { receiver, senders } = &mut *wakers;
+        let is_known = |known: &Waker| known.will_wake(waker);
+        let replaced = match half {
+            Half::Receiver if receiver.as_ref().is_some_and(is_known) => None,
+            Half::Receiver => receiver.replace(waker.clone()),
+            Half::Sender if senders.iter().any(is_known) => None,
+            Half::Sender => {
+                senders.push(waker.clone());
+                None
+            }
+        };
+        // Without the lock: a waker that is dropped may run anything.
+        drop(wakers);
+        drop(replaced);
         true
     }
 
@@ -128,5 +134,36 @@ impl Wake for Waiting {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.wake_those(Changed { for_receiver: true, for_senders: true });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    /// What a waker belongs to: finds out, when it is dropped, whether the lock is free.
+    struct Task(Arc<Waiting>, Arc<AtomicBool>);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Task {
+        fn drop(&mut self) {
+            self.1.store(self.0.wakers.try_lock().is_ok(), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_waker_that_is_replaced_is_dropped_without_the_lock() {
+        let waiting = Arc::new(Waiting::default());
+        let was_free = Arc::new(AtomicBool::new(false));
+        let task = Waker::from(Arc::new(Task(Arc::clone(&waiting), Arc::clone(&was_free))));
+        assert!(waiting.register(Half::Receiver, &task, 0));
+        drop(task);
+        assert!(waiting.register(Half::Receiver, Waker::noop(), 0));
+        assert!(was_free.load(Ordering::Relaxed));
     }
 }

@@ -1,5 +1,6 @@
 //! Spans and events of `tracing`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -133,6 +134,17 @@ pub(super) fn step(step: &Connecting<'_>) {
             "the server answered"
         ),
     }
+}
+
+pub(super) fn accept_failed(error: &io::Error, lack: &'static str) {
+    tracing::warn!(
+        name: "accept_failed",
+        target: TARGET,
+        lack,
+        error = %error,
+        "no connection can be accepted for now: new clients wait; where descriptors lack, raise their limit (ulimit -n) or lower \
+         max_connections"
+    );
 }
 
 pub(super) fn request_failed(peer: Option<SocketAddr>, error: &Error, outcome: &'static str) {

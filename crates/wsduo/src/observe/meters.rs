@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use wsduo_proto::{Closed, Role};
 
 use super::role_name;
@@ -18,6 +18,7 @@ const MESSAGES: &str = "wsduo_messages_total";
 const BYTES: &str = "wsduo_bytes_total";
 const QUEUED: &str = "wsduo_queued_bytes";
 const ROUND_TRIP: &str = "wsduo_round_trip_seconds";
+const ACCEPT_ERRORS: &str = "wsduo_accept_errors_total";
 const DROPPED: &str = "wsduo_messages_dropped_total";
 
 /// Tells the recorder that is installed the unit and the meaning of each metric of this crate.
@@ -29,6 +30,11 @@ pub fn describe_metrics() {
     describe_counter!(OPENED, Unit::Count, "Connections that were opened");
     describe_counter!(CLOSED, Unit::Count, "Connections that ended, by close code");
     describe_histogram!(DURATION, Unit::Seconds, "How long connections were open");
+    describe_counter!(
+        ACCEPT_ERRORS,
+        Unit::Count,
+        "Connections that could not be accepted yet, by what lacked"
+    );
     describe_counter!(HANDSHAKES, Unit::Count, "Opening handshakes, by what came of them");
     describe_counter!(MESSAGES, Unit::Count, "Messages received to their end and queued to their end");
     describe_counter!(BYTES, Unit::Bytes, "Bytes of frames, headers included, read and written");
@@ -37,17 +43,49 @@ pub fn describe_metrics() {
     describe_counter!(DROPPED, Unit::Count, "Messages dropped by full queues, by policy");
 }
 
+pub(super) fn accept_failed(lack: &'static str) {
+    counter!(ACCEPT_ERRORS, "lack" => lack).increment(1);
+}
+
 pub(super) fn handshake(role: Role, outcome: &'static str) {
     counter!(HANDSHAKES, "role" => role_name(role), "outcome" => outcome).increment(1);
 }
 
-pub(super) fn opened(role: Role) {
-    gauge!(OPEN, "role" => role_name(role)).increment(1);
-    counter!(OPENED, "role" => role_name(role)).increment(1);
+/// An opening handshake, which counts as cancelled if it is dropped before it is over.
+#[derive(Debug)]
+pub(super) struct Attempt(Option<Role>);
+
+impl Attempt {
+    pub(super) fn new(role: Role) -> Self {
+        Self(Some(role))
+    }
+
+    pub(super) fn over(mut self, outcome: &'static str) {
+        if let Some(role) = self.0.take() {
+            handshake(role, outcome);
+        }
+    }
 }
 
-pub(super) fn closed(role: Role, closed: Option<&Closed>, open: Duration) {
-    gauge!(OPEN, "role" => role_name(role)).decrement(1);
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(role) = self.0 {
+            handshake(role, "cancelled");
+        }
+    }
+}
+
+/// Counts an open connection: the gauge that it was counted on, to be counted down at its end. That of a recorder which was
+/// installed later never heard of it.
+pub(super) fn opened(role: Role) -> Gauge {
+    counter!(OPENED, "role" => role_name(role)).increment(1);
+    let open = gauge!(OPEN, "role" => role_name(role));
+    open.increment(1);
+    open
+}
+
+pub(super) fn closed(role: Role, gauge: &Gauge, closed: Option<&Closed>, open: Duration) {
+    gauge.decrement(1);
     counter!(CLOSED, "role" => role_name(role), "code" => code(closed)).increment(1);
     histogram!(DURATION, "role" => role_name(role)).record(open);
 }

@@ -5,6 +5,8 @@
 //! looks at the clock and when it ends. Without the features, or where nobody watches, a connection has one empty pointer
 //! at most.
 
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod accepting;
 #[cfg(feature = "tracing")]
 mod events;
 #[cfg(feature = "metrics")]
@@ -17,10 +19,12 @@ mod text;
 #[cfg(not(any(feature = "tracing", feature = "metrics")))]
 mod off;
 
-#[cfg(not(any(feature = "tracing", feature = "metrics")))]
-pub(crate) use off::{Asked, Watch, answered, connecting, refused_request, request_failed, step};
 #[cfg(any(feature = "tracing", feature = "metrics"))]
-pub(crate) use on::{Asked, Watch, answered, connecting, refused_request, request_failed, step};
+pub(crate) use accepting::Accepting;
+#[cfg(not(any(feature = "tracing", feature = "metrics")))]
+pub(crate) use off::{Accepting, Asked, Handshake, Watch, connecting, step};
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+pub(crate) use on::{Asked, Handshake, Watch, connecting, step};
 
 #[cfg(feature = "metrics")]
 pub(crate) use meters::dropped_messages;

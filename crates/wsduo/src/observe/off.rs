@@ -1,5 +1,6 @@
 //! Nobody can watch: neither feature is on.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -35,6 +36,15 @@ impl Watch {
     pub(crate) fn end(&mut self, _: Ending<'_>) {}
 }
 
+/// What watches a listener.
+#[derive(Debug, Default)]
+pub(crate) struct Accepting {}
+
+impl Accepting {
+    #[allow(clippy::unused_self, reason = "as where somebody watches")]
+    pub(crate) fn failed(&self, _: &io::Error) {}
+}
+
 /// What a client asked a server for.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {}
@@ -51,8 +61,18 @@ pub(crate) fn connecting<F>(_: &WebSocketUri, connecting: F) -> F {
 
 pub(crate) fn step(_: &Connecting<'_>) {}
 
-pub(crate) fn answered(_: Option<SocketAddr>, _: Option<&Error>) {}
+/// A server's opening handshake.
+#[derive(Debug)]
+pub(crate) struct Handshake {}
 
-pub(crate) fn request_failed(_: Option<SocketAddr>, _: &Error) {}
+impl Handshake {
+    pub(crate) fn begin() -> Self {
+        Self {}
+    }
 
-pub(crate) fn refused_request(_: Option<SocketAddr>, _: &Request, _: StatusCode) {}
+    pub(crate) fn accepted(self) {}
+
+    pub(crate) fn failed(self, _: Option<SocketAddr>, _: &Error) {}
+
+    pub(crate) fn refused(self, _: Option<SocketAddr>, _: &Request, _: StatusCode) {}
+}

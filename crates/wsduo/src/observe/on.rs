@@ -32,6 +32,9 @@ struct Watched {
     told: Statistics,
     #[cfg(feature = "metrics")]
     role: Role,
+    /// Counts those that are open.
+    #[cfg(feature = "metrics")]
+    open: metrics::Gauge,
     opened: Instant,
     waits: u8,
     over: bool,
@@ -59,12 +62,12 @@ impl Watch {
             told: Statistics::default(),
             #[cfg(feature = "metrics")]
             role,
+            #[cfg(feature = "metrics")]
+            open: meters::opened(role),
             opened: Alarm::now(),
             waits: 0,
             over: false,
         };
-        #[cfg(feature = "metrics")]
-        meters::opened(role);
         Self(Some(Box::new(watched)))
     }
 
@@ -121,7 +124,7 @@ impl Watch {
         #[cfg(feature = "tracing")]
         events::closed(&watched.span, &ending, open);
         #[cfg(feature = "metrics")]
-        meters::closed(watched.role, ending.closed, open);
+        meters::closed(watched.role, &watched.open, ending.closed, open);
     }
 }
 
@@ -156,13 +159,15 @@ pub(crate) async fn connecting<R>(
     let connecting = tracing::Instrument::instrument(connecting, span.clone());
     #[cfg(not(feature = "tracing"))]
     let _ = uri;
+    #[cfg(feature = "metrics")]
+    let attempt = meters::Attempt::new(Role::Client);
     let result = connecting.await;
     #[cfg(feature = "tracing")]
     if let Err(error) = &result {
         events::connect_failed(&span, error, Alarm::now().saturating_duration_since(begun));
     }
     #[cfg(feature = "metrics")]
-    meters::handshake(Role::Client, result.as_ref().map_or_else(outcome, |_| "accepted"));
+    attempt.over(result.as_ref().map_or_else(outcome, |_| "accepted"));
     result
 }
 
@@ -174,35 +179,45 @@ pub(crate) fn step(step: &Connecting<'_>) {
     let _ = step;
 }
 
-/// A server answered a request that it meant to accept.
-pub(crate) fn answered(peer: Option<SocketAddr>, error: Option<&Error>) {
-    if let Some(error) = error {
-        request_failed(peer, error);
-    }
+/// A server's opening handshake, of which is told what comes of it; to metrics also that nothing did, as it was dropped.
+#[derive(Debug)]
+pub(crate) struct Handshake {
     #[cfg(feature = "metrics")]
-    if error.is_none() {
-        meters::handshake(Role::Server, "accepted");
-    }
+    attempt: meters::Attempt,
 }
 
-/// A client did not come as far as an open connection, and not because it was [refused](refused_request).
-pub(crate) fn request_failed(peer: Option<SocketAddr>, error: &Error) {
-    #[cfg(feature = "tracing")]
-    events::request_failed(peer, error, outcome(error));
-    #[cfg(not(feature = "tracing"))]
-    let _ = peer;
-    #[cfg(feature = "metrics")]
-    meters::handshake(Role::Server, outcome(error));
-}
+impl Handshake {
+    pub(crate) fn begin() -> Self {
+        Self {
+            #[cfg(feature = "metrics")]
+            attempt: meters::Attempt::new(Role::Server),
+        }
+    }
 
-/// The application refuses a request.
-pub(crate) fn refused_request(peer: Option<SocketAddr>, request: &Request, status: StatusCode) {
-    #[cfg(feature = "tracing")]
-    events::request_refused(peer, request, status);
-    #[cfg(not(feature = "tracing"))]
-    let _ = (peer, request, status);
-    #[cfg(feature = "metrics")]
-    meters::handshake(Role::Server, "refused");
+    pub(crate) fn accepted(self) {
+        #[cfg(feature = "metrics")]
+        self.attempt.over("accepted");
+    }
+
+    /// The client did not come as far as an open connection, and not because it was [refused](Self::refused).
+    pub(crate) fn failed(self, peer: Option<SocketAddr>, error: &Error) {
+        #[cfg(feature = "tracing")]
+        events::request_failed(peer, error, outcome(error));
+        #[cfg(not(feature = "tracing"))]
+        let _ = peer;
+        #[cfg(feature = "metrics")]
+        self.attempt.over(outcome(error));
+    }
+
+    /// The application refuses the request.
+    pub(crate) fn refused(self, peer: Option<SocketAddr>, request: &Request, status: StatusCode) {
+        #[cfg(feature = "tracing")]
+        events::request_refused(peer, request, status);
+        #[cfg(not(feature = "tracing"))]
+        let _ = (peer, request, status);
+        #[cfg(feature = "metrics")]
+        self.attempt.over("refused");
+    }
 }
 
 /// What came of an opening handshake: a few words, whatever the peer does.

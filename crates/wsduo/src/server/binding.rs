@@ -17,6 +17,7 @@ use super::registry::Registry;
 #[cfg(unix)]
 use super::unix::UnixSocket;
 use crate::error::{Error, ErrorKind};
+use crate::observe;
 #[cfg(feature = "__tls")]
 use crate::tls::ServerTls;
 
@@ -119,19 +120,9 @@ impl<A> ListenerBuilder<A> {
         self
     }
 
-    /// Whether small writes leave at once (Nagle's algorithm off). Default `true`.
+    /// Whether small writes leave at once (Nagle's algorithm off). Default `true`. Unix sockets always let them.
     pub fn no_delay(mut self, no_delay: bool) -> Self {
         self.shared.no_delay = no_delay;
-        self
-    }
-
-    /// Whether several listeners of this user may have the same address (`SO_REUSEPORT`), for one runtime per processor: Linux
-    /// spreads new connections among them. Default `false`.
-    ///
-    /// Other systems than Linux may give all connections to the listener bound last. Windows and Solaris have nothing like it:
-    /// there, binding fails with [`ErrorKind::Listen`].
-    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
-        self.reuse_port = reuse_port;
         self
     }
 
@@ -167,8 +158,27 @@ impl<A> ListenerBuilder<A> {
                 self.max_handshakes,
                 self.max_handshakes_per_address.unwrap_or(share),
             ),
+            watch: observe::Accepting::default(),
         };
         Ok((self.address, self.reuse_port, listener))
+    }
+}
+
+impl<A: ToSocketAddrs> ListenerBuilder<A> {
+    /// Whether several listeners of this user may have the same address (`SO_REUSEPORT`), for one runtime per processor: Linux
+    /// spreads new connections among them. Default `false`.
+    ///
+    /// Other systems than Linux may give all connections to the listener bound last. Windows and Solaris have nothing like it:
+    /// there, binding fails with [`ErrorKind::Listen`]. It is for addresses alone: what [`Listener::bind_unix`] binds cannot be
+    /// shared, and of a socket for [`Listener::from_std`] it had to be said before that was bound.
+    ///
+    /// ```compile_fail
+    /// # use wsduo::Listener;
+    /// let _ = Listener::bind_unix("/run/example/socket").reuse_port(true);
+    /// ```
+    pub fn reuse_port(mut self, reuse_port: bool) -> Self {
+        self.reuse_port = reuse_port;
+        self
     }
 }
 

@@ -63,6 +63,11 @@ impl Slot {
         true
     }
 
+    /// Most handshakes of one address.
+    pub(super) fn per_address(&self) -> usize {
+        self.handshakes.per_address
+    }
+
     /// Lets another handshake begin, since this one is decided. Until its end it counts for its address, and so there is an
     /// end to the refusals that one address has us hold.
     pub(super) fn release(&mut self) {

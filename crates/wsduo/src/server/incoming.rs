@@ -31,6 +31,7 @@ use crate::tls;
 pub struct Incoming {
     /// Boxed: it waits in a task that should be small.
     inner: Box<IncomingInner>,
+    handshake: observe::Handshake,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,8 @@ impl Incoming {
         if is_too_many {
             place.slot.release();
         }
-        Self { inner: Box::new(IncomingInner { reached, on_loopback, shared, place, is_too_many }) }
+        let inner = IncomingInner { reached, on_loopback, shared, place, is_too_many };
+        Self { inner: Box::new(inner), handshake: observe::Handshake::begin() }
     }
 
     /// Who connects: a client, or a proxy that has not said yet for whom. `None` by a Unix socket.
@@ -90,19 +92,24 @@ impl Incoming {
     pub fn request(self) -> impl Future<Output = Result<Request, Error>> + Send {
         // Boxed: the handshake needs some memory, and gives it back when it is done.
         Box::pin(async move {
-            let (peer, timeout) = (self.inner.reached.remote_address, self.inner.shared.control.timeout);
+            let Self { inner, handshake } = self;
+            let timeout = inner.shared.control.timeout;
+            // Whom it is told of: a proxy, until that has said for whom it speaks.
+            let mut peer = inner.reached.remote_address;
             let until = Instant::now().checked_add(timeout);
-            let registry = self.inner.place.seat.registry();
-            let receiving = deadline(timeout, receive(*self.inner, until));
+            let registry = inner.place.seat.registry();
+            let receiving = deadline(timeout, receive(*inner, until, &mut peer));
             let received = unless(registry.called(), receiving).await;
-            received
-                .unwrap_or_else(|| Err(shutting_down()))
-                .inspect_err(|error| observe::request_failed(peer, error))
+            Request::told(received.unwrap_or_else(|| Err(shutting_down())), handshake, peer)
         })
     }
 }
 
-async fn receive(incoming: IncomingInner, until: Option<Instant>) -> Result<Request, Error> {
+async fn receive(
+    incoming: IncomingInner,
+    until: Option<Instant>,
+    peer: &mut Option<SocketAddr>,
+) -> Result<Request, Error> {
     let IncomingInner { reached, mut on_loopback, shared, mut place, mut is_too_many } = incoming;
     let Reached { mut transport, mut local_address, mut remote_address } = reached;
     let control = &shared.control;
@@ -112,6 +119,7 @@ async fn receive(incoming: IncomingInner, until: Option<Instant>) -> Result<Requ
         let told = proxy_protocol::receive(&mut transport).await?;
         if let Some((client, server)) = told {
             (local_address, remote_address) = (Some(server), Some(client));
+            *peer = remote_address;
             on_loopback = server.ip().to_canonical().is_loopback();
         }
         // Trusted proxies tell later whom they speak for.
@@ -119,17 +127,18 @@ async fn receive(incoming: IncomingInner, until: Option<Instant>) -> Result<Requ
         if let Some(client) = client.filter(|client| !control.trusts(Some(*client))) {
             // The proxy has no share of its own.
             if told.is_some() && !place.slot.claim(client) {
-                return Err(too_many_handshakes(client));
+                return Err(too_many_handshakes(client, place.slot.per_address()));
             }
             is_too_many = !place.seat.claim(client);
         }
     }
     if is_too_many && let Some(client) = remote_address {
         place.slot.release();
+        let limit = place.seat.per_address();
         if !shared.has_tls() {
-            refuse_busy(&mut transport).await;
+            refuse_busy(&mut transport, &too_many_of_yours(limit), until).await;
         }
-        return Err(too_many(client.ip()));
+        return Err(too_many(client.ip(), limit));
     }
     #[cfg(feature = "__tls")]
     let transport = match &shared.tls {
@@ -151,21 +160,48 @@ impl Shared {
     }
 }
 
-/// Tells a client to come back later.
-pub(super) async fn refuse_busy<T: AsyncRead + AsyncWrite + Unpin>(transport: &mut T) {
-    let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("10"))]);
-    let refusal =
-        handshake::refusal(StatusCode::SERVICE_UNAVAILABLE, &headers, "no more connections at present\n");
-    let _ = io_handshake::refuse(transport, &refusal).await;
+/// Sends a refusal, and waits until then at the latest for the client to take it: the caller should hear why it was refused, not
+/// that time ran out over it, nor how the client took it.
+pub(super) async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
+    transport: &mut T,
+    refusal: &[u8],
+    until: Option<Instant>,
+) {
+    let refusing = io_handshake::refuse(transport, refusal);
+    match until {
+        Some(until) => drop(tokio::time::timeout_at(until, refusing).await),
+        None => drop(refusing.await),
+    }
 }
 
-pub(super) fn too_many(address: IpAddr) -> Error {
-    let text = format!("{address} has as many connections open as one address may have");
+/// Tells a client to come back later, and why.
+pub(super) async fn refuse_busy<T: AsyncRead + AsyncWrite + Unpin>(
+    transport: &mut T,
+    why: &str,
+    until: Option<Instant>,
+) {
+    let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("10"))]);
+    let body = format!("{why}; try again in 10 seconds\n");
+    let refusal = handshake::refusal(StatusCode::SERVICE_UNAVAILABLE, &headers, &body);
+    refuse(transport, &refusal, until).await;
+}
+
+/// For the client. Which address that is may be nothing that it should know: that of a proxy nobody told us of.
+pub(super) fn too_many_of_yours(limit: usize) -> String {
+    format!("your address has as many connections open as it may have, {limit}")
+}
+
+pub(super) fn too_many(address: IpAddr, limit: usize) -> Error {
+    let text = format!(
+        "{address} has as many connections open as one address may have, {limit}: see max_connections_per_address"
+    );
     Error::text(ErrorKind::Handshake, text)
 }
 
-pub(super) fn too_many_handshakes(address: IpAddr) -> Error {
-    let text = format!("{address} has as many opening handshakes under way as one address may have");
+pub(super) fn too_many_handshakes(address: IpAddr, limit: usize) -> Error {
+    let text = format!(
+        "{address} has as many opening handshakes under way as one address may have, {limit}: see max_handshakes_per_address"
+    );
     Error::text(ErrorKind::Handshake, text)
 }
 

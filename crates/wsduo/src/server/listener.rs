@@ -64,6 +64,7 @@ pub struct Listener {
     pub(super) shared: Arc<Shared>,
     pub(super) registry: Arc<Registry>,
     pub(super) handshakes: Arc<Handshakes>,
+    pub(super) watch: observe::Accepting,
 }
 
 /// What is listened on.
@@ -94,7 +95,7 @@ impl Listener {
     /// Begins to bind a Unix socket at this path.
     ///
     /// A socket that an earlier process left there is replaced; one that somebody listens on, or a file of another kind, is
-    /// not. The socket is removed when the listener is dropped. Who may connect is decided by the permissions of the socket,
+    /// not, and of several that bind a path at once one has it. For that the folder is locked (`flock`) meanwhile. The socket is removed when the listener is dropped. Who may connect is decided by the permissions of the socket,
     /// which follow the umask, and of its directory: put it into one that only those may enter who shall.
     #[cfg(unix)]
     pub fn bind_unix(path: impl Into<std::path::PathBuf>) -> ListenerBuilder<Endpoint> {
@@ -110,7 +111,8 @@ impl Listener {
     /// Waits for a connection.
     ///
     /// Nothing has been read from it: handle it in a task of its own. Where the system refuses one, for want of descriptors
-    /// or memory or because the client is gone already, the next is waited for. At a limit of the [listener](Self#limits)
+    /// or memory or because the client is gone already, the next is waited for; want is told to the features `tracing` and
+    /// `metrics`. At a limit of the [listener](Self#limits)
     /// further clients wait.
     ///
     /// # Cancel safety
@@ -128,14 +130,18 @@ impl Listener {
                     {
                         // A refusal would take what there is not enough of.
                         drop(reached);
-                        observe::request_failed(peer, &too_many_handshakes(client));
+                        let error = too_many_handshakes(client, slot.per_address());
+                        observe::Handshake::begin().failed(peer, &error);
                         continue;
                     }
                     let place = Place { seat: self.registry.seat(room), slot };
                     return Incoming::new(reached, on_loopback, Arc::clone(&self.shared), place, client);
                 }
                 Err(error) if is_about_one_connection(&error) => {}
-                Err(_) => tokio::time::sleep(BACK_OFF).await,
+                Err(error) => {
+                    self.watch.failed(&error);
+                    tokio::time::sleep(BACK_OFF).await;
+                }
             }
         }
     }

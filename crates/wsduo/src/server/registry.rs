@@ -158,6 +158,11 @@ impl Seat {
         true
     }
 
+    /// Most connections of one address.
+    pub(crate) fn per_address(&self) -> usize {
+        self.registry.per_address.unwrap_or(usize::MAX)
+    }
+
     /// Whom to wake when connections are called from now on.
     pub(crate) fn watch(&self, waker: &Waker) {
         let mut waker = waker.clone();

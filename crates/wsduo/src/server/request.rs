@@ -13,7 +13,10 @@ use wsduo_proto::handshake;
 use super::admission::RequestControl;
 use super::credentials::{self, Denial};
 use super::forwarded::Told;
-use super::incoming::{Place, deadline, refuse_busy, shutting_down, too_many, too_many_handshakes, unless};
+use super::incoming::{
+    Place, deadline, refuse, refuse_busy, shutting_down, too_many, too_many_handshakes, too_many_of_yours,
+    unless,
+};
 use crate::answer::Answer;
 use crate::control::{MessageWebSocketControl, Settings, append_header};
 use crate::error::{Error, ErrorKind};
@@ -38,6 +41,8 @@ struct RequestInner<T> {
     behind_handshake: Vec<u8>,
     origin: Origin,
     told: Told,
+    /// Of which it is told what comes of it. There is one, until it is.
+    handshake: Option<observe::Handshake>,
     require_subprotocol: bool,
     /// Sets what the settings say of the system's part of the transport, if it is one of the system's.
     tune: fn(&T, &Settings),
@@ -79,10 +84,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     /// Dropping the future drops the transport.
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
         let origin = Origin { until: Instant::now().checked_add(control.timeout), ..Origin::default() };
+        let handshake = observe::Handshake::begin();
         let receiving = Self::receive(transport, control, origin, |_, _| ());
-        Box::pin(deadline(control.timeout, receiving))
-            .await
-            .inspect_err(|error| observe::request_failed(None, error))
+        Self::told(Box::pin(deadline(control.timeout, receiving)).await, handshake, None)
+    }
+
+    /// Tells of a request that was not received, and leaves it to one that was to tell what comes of it.
+    pub(super) fn told(
+        mut received: Result<Self, Error>,
+        handshake: observe::Handshake,
+        peer: Option<SocketAddr>,
+    ) -> Result<Self, Error> {
+        match &mut received {
+            Ok(request) => request.inner.handshake = Some(handshake),
+            Err(error) => handshake.failed(peer, error),
+        }
+        received
     }
 
     pub(super) async fn receive(
@@ -95,8 +112,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             Ok(received) => received,
             Err(error) => {
                 origin.decided();
-                // The client's mistake is what the caller should hear of, not that the answer found no reader.
-                let _ = io_handshake::refuse(&mut transport, &error.refusal()).await;
+                refuse(&mut transport, &error.refusal(), origin.until).await;
                 return Err(io_handshake::handshake_error(error));
             }
         };
@@ -104,12 +120,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         if let (Some(place), Some(client)) = (&mut origin.place, told.client) {
             // Of others it was counted when they came, and proxies have no share of their own.
             if told.by_proxy && !control.trusts(Some(client)) && !place.slot.claim(client) {
-                return Err(too_many_handshakes(client));
+                return Err(too_many_handshakes(client, place.slot.per_address()));
             }
             if !place.seat.claim(client) {
                 place.slot.release();
-                refuse_busy(&mut transport).await;
-                return Err(too_many(client));
+                let limit = place.seat.per_address();
+                refuse_busy(&mut transport, &too_many_of_yours(limit), origin.until).await;
+                return Err(too_many(client, limit));
             }
         }
         let (has_tls, on_loopback) = (origin.tls.is_some(), origin.on_loopback);
@@ -117,7 +134,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             origin.decided();
             let body = format!("{error}\n");
             let refusal = handshake::refusal(StatusCode::FORBIDDEN, &HeaderMap::new(), &body);
-            let _ = io_handshake::refuse(&mut transport, &refusal).await;
+            refuse(&mut transport, &refusal, origin.until).await;
             return Err(error);
         }
         let inner = RequestInner {
@@ -126,6 +143,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             behind_handshake,
             origin,
             told,
+            handshake: None,
             require_subprotocol: control.require_subprotocol,
             tune,
             subprotocol: None,
@@ -281,8 +299,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a subprotocol that was not offered or a header that cannot be set; the client gets
-    /// a 500 then. [`ErrorKind::Connect`] if the response cannot be written, [`ErrorKind::TimedOut`] if
-    /// the client does not take it within the [send timeout](MessageWebSocketControl::send_timeout).
+    /// a 500 then. [`ErrorKind::Handshake`] if none is agreed and one is [required](RequestControl::require_subprotocol), with a
+    /// 400, and [`ErrorKind::Closed`] if the listener is [shut down](crate::Listener::shutdown), with a 503.
+    /// [`ErrorKind::Connect`] if the response cannot be written, [`ErrorKind::TimedOut`] if the client does not take it within the
+    /// [send timeout](MessageWebSocketControl::send_timeout).
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
@@ -309,10 +329,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         Box::pin(async move { Ok(StreamWebSocket::over(self.accept_watched(&settings).await?, style)) })
     }
 
-    async fn accept_watched(self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {
-        let peer = self.remote_address();
+    async fn accept_watched(mut self, settings: &Settings) -> Result<MessageWebSocket<T>, Error> {
+        let (peer, handshake) = (self.remote_address(), self.inner.handshake.take());
         let result = self.accept(settings).await;
-        observe::answered(peer, result.as_ref().err());
+        if let Some(handshake) = handshake {
+            match &result {
+                Ok(_) => handshake.accepted(),
+                Err(error) => handshake.failed(peer, error),
+            }
+        }
         result
     }
 
@@ -331,8 +356,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
         } = *self.inner;
         if origin.place.as_ref().is_some_and(|place| place.seat.is_called()) {
             origin.decided();
-            refuse_busy(&mut transport).await;
-            return Err(shutting_down());
+            let error = shutting_down();
+            refuse_busy(&mut transport, &error.to_string(), None).await;
+            return Err(error);
         }
         let answer = Answer::new(&request, settings, subprotocol, headers);
         if require_subprotocol && let Err(error) = answer.check_subprotocol(settings) {
@@ -406,8 +432,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub async fn refuse_with(self, status: StatusCode, headers: &HeaderMap, body: &str) -> Result<(), Error> {
-        observe::refused_request(self.remote_address(), &self.inner.request, status);
+    pub async fn refuse_with(
+        mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &str,
+    ) -> Result<(), Error> {
+        if let Some(handshake) = self.inner.handshake.take() {
+            handshake.refused(self.remote_address(), &self.inner.request, status);
+        }
         let RequestInner { mut transport, mut origin, .. } = *self.inner;
         origin.decided();
         io_handshake::refuse(&mut transport, &handshake::refusal(status, headers, body)).await

@@ -1,10 +1,20 @@
 //! Unix sockets: made where none is listened on, and removed afterwards.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use fs4::TryLockError;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, sleep};
+
+/// How long another server that binds in the same folder is waited for. It takes a moment; whoever takes longer is none.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// From one look to the next whether it is done.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A Unix socket that is listened on.
 #[derive(Debug)]
@@ -30,6 +40,9 @@ impl UnixSocket {
     }
 
     pub(super) async fn bind(path: PathBuf) -> io::Result<Self> {
+        // Or two servers could find the same socket left behind, or one not listened on yet, and the second remove that of the
+        // first.
+        let _lock = lock(&path).await;
         let listener = match UnixListener::bind(&path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 remove_stale(&path).await?;
@@ -40,6 +53,23 @@ impl UnixSocket {
         let file = std::fs::symlink_metadata(&path)?;
         let file = SocketFile { path, device: file.dev(), inode: file.ino() };
         Ok(Self { listener, _file: Some(file) })
+    }
+}
+
+/// Keeps out others of our kind until it is dropped. Locked is the folder, so that no file has to be made for it.
+///
+/// `None` where there is no lock to be had: the folder may not be read, the file system has none, or somebody has it for
+/// another purpose. That is no reason not to bind.
+async fn lock(path: &Path) -> Option<File> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = File::open(folder).ok()?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match fs4::FileExt::try_lock(&folder) {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => sleep(PAUSE).await,
+            Err(_) => return None,
+        }
     }
 }
 

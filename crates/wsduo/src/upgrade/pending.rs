@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ use crate::observe;
 pub struct Pending<S> {
     on_upgrade: Option<OnUpgrade>,
     timeout: Option<Duration>,
+    /// Whom what comes of it is told of.
+    peer: Option<SocketAddr>,
+    handshake: observe::Handshake,
     open: Open<S>,
 }
 
@@ -40,8 +44,13 @@ pub struct Pending<S> {
 pub(super) type Open<S> = Box<dyn FnOnce(Freed) -> S + Send>;
 
 impl<S> Pending<S> {
-    pub(super) fn new(on_upgrade: Option<OnUpgrade>, timeout: Option<Duration>, open: Open<S>) -> Self {
-        Self { on_upgrade, timeout, open }
+    pub(super) fn new(
+        on_upgrade: Option<OnUpgrade>,
+        timeout: Option<Duration>,
+        peer: Option<SocketAddr>,
+        open: Open<S>,
+    ) -> Self {
+        Self { on_upgrade, timeout, peer, handshake: observe::Handshake::begin(), open }
     }
 
     /// The same, as another kind of socket.
@@ -49,8 +58,8 @@ impl<S> Pending<S> {
     where
         S: 'static,
     {
-        let Self { on_upgrade, timeout, open } = self;
-        Pending { on_upgrade, timeout, open: Box::new(move |freed| map(open(freed))) }
+        let Self { on_upgrade, timeout, peer, handshake, open } = self;
+        Pending { on_upgrade, timeout, peer, handshake, open: Box::new(move |freed| map(open(freed))) }
     }
 
     /// The socket, on a transport on which the caller has sent the response himself: for servers without hyper.
@@ -60,6 +69,7 @@ impl<S> Pending<S> {
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        self.handshake.accepted();
         (self.open)(Freed::other(BoxedStream::new(transport), behind_handshake))
     }
 }
@@ -70,9 +80,17 @@ impl<S: 'static> IntoFuture for Pending<S> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { on_upgrade, timeout, open } = self;
-            let freed = take_over(on_upgrade, timeout).await;
-            freed.map(open).inspect_err(|error| observe::request_failed(None, error))
+            let Self { on_upgrade, timeout, peer, handshake, open } = self;
+            match take_over(on_upgrade, timeout).await {
+                Ok(freed) => {
+                    handshake.accepted();
+                    Ok(open(freed))
+                }
+                Err(error) => {
+                    handshake.failed(peer, &error);
+                    Err(error)
+                }
+            }
         })
     }
 }

@@ -43,12 +43,12 @@ impl Refusal {
         Self::new(status, HeaderMap::new(), body, error)
     }
 
-    /// There is no place, or not any more.
-    pub(super) fn busy() -> Self {
+    /// There is no place at present, for this reason.
+    pub(super) fn busy(why: &str) -> Self {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("10"))]);
-        let text = "no more connections at present";
-        let error = Error::text(ErrorKind::Closed, text);
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, headers, format!("{text}\n"), error)
+        let body = format!("{why}; try again in 10 seconds\n");
+        let error = Error::text(ErrorKind::Closed, why);
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, headers, body, error)
     }
 
     /// A mistake of ours.

@@ -135,10 +135,7 @@ impl UpgradeRequest {
     /// # Errors
     /// A [`Refusal`] with 503 if they are as many as may be, or being closed.
     pub fn among(self, sockets: &Sockets) -> Result<Self, Refusal> {
-        match sockets.seat() {
-            Some(seat) => Ok(Self { seat: Some(seat), ..self }),
-            None => Err(Refusal::busy()),
-        }
+        Ok(Self { seat: Some(sockets.seat()?), ..self })
     }
 
     /// Chooses a subprotocol, which must be one of those offered.
@@ -171,7 +168,8 @@ impl UpgradeRequest {
     /// Without a [`subprotocol`](Self::subprotocol) chosen, the first one of `control` that the client offers is taken.
     ///
     /// # Errors
-    /// A [`Refusal`] with 500 for a subprotocol that was not offered or a header or setting that cannot be used.
+    /// A [`Refusal`] with 500 for a subprotocol that was not offered or a header or setting that cannot be used; with 400 if none
+    /// is agreed and one is [required](RequestControl::require_subprotocol).
     pub fn accept_message<B: Default>(
         self,
         control: &MessageWebSocketControl,
@@ -226,16 +224,16 @@ impl UpgradeRequest {
         let asked = observe::Asked::of(&request);
         let timeout = settings.config.send_timeout;
         let settings = Arc::clone(settings);
+        let peer = remote_address.or(known.remote());
         let open = move |freed: Freed| {
             let Freed { transport, local_address, remote_address: found, behind_handshake } = freed;
             transport.tune(&settings);
             let agreed = subprotocol
                 .map(|subprotocol| Arc::new(Agreed { subprotocol: Some(subprotocol), ..Agreed::default() }));
             let local_address = known.local().or(local_address);
-            let remote_address = remote_address.or(known.remote()).or(found);
+            let remote_address = peer.or(found);
             let facts = Facts { local_address, remote_address, agreed };
             let connection = settings.connection(Role::Server, compression);
-            observe::answered(facts.remote_address, None);
             let mut socket =
                 MessageWebSocket::open_asked(transport, connection, facts, behind_handshake, &asked);
             if let Some(seat) = seat {
@@ -243,6 +241,6 @@ impl UpgradeRequest {
             }
             socket
         };
-        Ok((response, Pending::new(on_upgrade, timeout, Box::new(open))))
+        Ok((response, Pending::new(on_upgrade, timeout, peer, Box::new(open))))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use super::refusal::Refusal;
 use crate::server::registry::{Registry, Seat};
 
 /// The open sockets of a server that is not ours, counted, limited and closed together. Clones of it are the same.
@@ -68,8 +69,12 @@ impl Sockets {
         self.registry.shutdown(patience).await
     }
 
-    /// A place for another socket. `None` if there is none, or at the end.
-    pub(super) fn seat(&self) -> Option<Seat> {
-        self.registry.try_seat().filter(|seat| !seat.is_called())
+    /// A place for another socket.
+    pub(super) fn seat(&self) -> Result<Seat, Refusal> {
+        match self.registry.try_seat() {
+            Some(seat) if seat.is_called() => Err(Refusal::busy("the server is shutting down")),
+            Some(seat) => Ok(seat),
+            None => Err(Refusal::busy("there are as many connections as there may be")),
+        }
     }
 }

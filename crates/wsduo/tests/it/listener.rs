@@ -66,7 +66,15 @@ async fn one_address_may_have_so_many_connections_and_is_told_with_503() {
     let refusing = async { listener.accept().await.request().await };
     let (answer, refused) = tokio::join!(exchange(&listener, b"GET / HTTP/1.1\r\n"), refusing);
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: 10\r\n"), "{answer}");
-    assert_eq!(kind(refused), ErrorKind::Handshake);
+    let body =
+        "\r\n\r\nyour address has as many connections open as it may have, 1; try again in 10 seconds\n";
+    assert!(answer.ends_with(body), "{answer}");
+    let error = refused.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Handshake);
+    assert!(
+        error.to_string().ends_with("as one address may have, 1: see max_connections_per_address"),
+        "{error}"
+    );
     drop((client, server));
     assert_eq!(listener.connections(), 0);
     connect(&listener, &uri).await;
@@ -376,6 +384,39 @@ async fn a_unix_socket_is_listened_on_and_removed_afterwards() {
     std::fs::write(&path, "precious").unwrap();
     drop(listener);
     assert!(path.exists());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn of_servers_that_begin_at_once_on_a_path_one_has_it() {
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::sync::Barrier;
+
+    const SERVERS: usize = 4;
+    let folder = std::env::temp_dir().join(format!("wsduo-race-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    for round in 0..100 {
+        if round % 2 == 0 {
+            // One left behind by a process that is gone.
+            drop(UnixListener::bind(&path).unwrap());
+        }
+        let begin = Barrier::new(SERVERS);
+        let bind = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            begin.wait();
+            runtime.block_on(async { Listener::bind_unix(&path).await }).map(|listener| (runtime, listener))
+        };
+        let bound = std::thread::scope(|scope| {
+            let binding: Vec<_> = (0..SERVERS).map(|_| scope.spawn(bind)).collect();
+            binding.into_iter().filter_map(|it| it.join().unwrap().ok()).collect::<Vec<_>>()
+        });
+        assert_eq!(bound.len(), 1, "round {round}");
+        UnixStream::connect(&path).unwrap();
+        drop(bound);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "round {round}");
+    }
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

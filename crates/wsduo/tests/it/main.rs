@@ -33,6 +33,7 @@ mod real_proxies;
 mod reconnect;
 mod redirects;
 mod refusals;
+mod runtimes;
 mod server;
 mod server_tls;
 mod split;

@@ -130,8 +130,14 @@ async fn sockets_are_counted_limited_and_closed_together() {
     assert_eq!(sockets.open(), 0);
     let error = connect().await.unwrap_err();
     assert_eq!(error.refusal().unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
-    let refusal = judge(told(), &RequestControl::new(), &[]).unwrap().among(&sockets).unwrap_err();
-    assert_eq!(refusal.error().kind(), ErrorKind::Closed);
+    let why = |sockets| {
+        let refusal = judge(told(), &RequestControl::new(), &[]).unwrap().among(sockets).unwrap_err();
+        assert_eq!(refusal.error().kind(), ErrorKind::Closed);
+        refusal.into_response::<String>().into_body()
+    };
+    assert_eq!(why(&sockets), "the server is shutting down; try again in 10 seconds\n");
+    let none = "there are as many connections as there may be; try again in 10 seconds\n";
+    assert_eq!(why(&Sockets::at_most(0)), none);
 }
 
 #[tokio::test]

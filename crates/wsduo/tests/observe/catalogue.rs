@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +12,7 @@ use wsduo::{
     ClientTls, CloseCode, Error, Identity, Listener, MessageWebSocketControl, Proxy, Request, RequestControl,
 };
 
-use crate::support::{Heard, Place, hear_network};
+use crate::support::{Heard, Place, deaf, hear_network};
 
 const DOCUMENT: &str = include_str!("../../../../docs/observability.md");
 
@@ -63,6 +64,9 @@ fn everything() -> Heard {
         let proxied = control.clone().proxy(proxy);
         let mut socket = proxied.connect(&format!("wss://localhost:{port}/")).await.unwrap();
         socket.close(CloseCode::NORMAL, "").await.unwrap();
+
+        let deaf = deaf().await;
+        assert!(tokio::time::timeout(Duration::from_millis(1), deaf.accept()).await.is_err());
 
         let (near, far) = tokio::io::duplex(1000);
         drop(near);

@@ -60,6 +60,19 @@ fn what_a_connection_counted_reaches_the_recorder_at_its_end() {
 }
 
 #[test]
+fn a_connection_older_than_the_recorder_is_not_counted_down() {
+    let before = pair();
+    let heard = hear(async {
+        let _both = pair();
+        drop(before);
+    });
+    for role in ["client", "server"] {
+        // Those that came later were counted both up and down.
+        assert_eq!(heard.gauge(&format!("wsduo_connections_open role={role}")), Some(0.0));
+    }
+}
+
+#[test]
 fn a_loss_is_told_with_its_error() {
     let heard = hear(async {
         let (mut client, server) = pair();

@@ -13,7 +13,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
-use wsduo::{MessageWebSocket, MessageWebSocketControl, Role};
+use wsduo::{Listener, MessageWebSocket, MessageWebSocketControl, Role};
 
 /// Fields by name, as text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -182,6 +182,12 @@ fn hear_on(runtime: &tokio::runtime::Runtime, future: impl Future<Output = ()>) 
         heard.metrics.insert(format!("{} {}", key.key().name(), labels.join(" ")), value);
     }
     heard
+}
+
+/// A listener that accepts nothing, as its socket does not listen.
+pub(crate) async fn deaf() -> Listener {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    Listener::from_std(std::net::TcpListener::from(socket)).await.unwrap()
 }
 
 /// A client and a server.
