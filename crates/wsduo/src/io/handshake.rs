@@ -97,7 +97,7 @@ pub(crate) async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
         transport.shutdown().await?;
         // Unread input would make the system reset the connection, and the answer would be lost. How the client leaves is
         // its own affair.
-        let mut dropped = [0; 1024];
+        let mut dropped = vec![0; PIECE];
         while matches!(transport.read(&mut dropped).await, Ok(n) if n > 0) {}
         Ok(())
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -98,8 +98,10 @@ impl Incoming {
             let mut peer = inner.reached.remote_address;
             let until = Instant::now().checked_add(timeout);
             let registry = inner.place.seat.registry();
-            let receiving = deadline(timeout, receive(*inner, until, &mut peer));
-            let received = unless(registry.called(), receiving).await;
+            let received = {
+                let receiving = pin!(receive(*inner, until, &mut peer));
+                unless(pin!(registry.called()), pin!(deadline(timeout, receiving))).await
+            };
             Request::told(received.unwrap_or_else(|| Err(shutting_down())), handshake, peer)
         })
     }
@@ -142,7 +144,8 @@ async fn receive(
     }
     #[cfg(feature = "__tls")]
     let transport = match &shared.tls {
-        Some(tls) => tls.accept(transport).await?,
+        // Boxed: it is far larger than all else here.
+        Some(tls) => Box::pin(tls.accept(transport)).await?,
         None => transport,
     };
     let tls = tls::information(&transport);
@@ -206,8 +209,12 @@ pub(super) fn too_many_handshakes(address: IpAddr, limit: usize) -> Error {
 }
 
 /// What comes of a future, unless another one is done first.
-pub(super) async fn unless<R>(over: impl Future<Output = ()>, future: impl Future<Output = R>) -> Option<R> {
-    let (mut over, mut future) = (pin!(over), pin!(future));
+///
+/// Of pinned ones, here and in [`deadline`]: a future that is handed on has room for it twice, and each layer would double it.
+pub(super) async fn unless<R>(
+    mut over: Pin<&mut impl Future<Output = ()>>,
+    mut future: Pin<&mut impl Future<Output = R>>,
+) -> Option<R> {
     poll_fn(|cx| match over.as_mut().poll(cx) {
         Poll::Ready(()) => Poll::Ready(None),
         Poll::Pending => future.as_mut().poll(cx).map(Some),
@@ -221,7 +228,7 @@ pub(super) fn shutting_down() -> Error {
 
 pub(super) async fn deadline<R>(
     timeout: Duration,
-    receiving: impl Future<Output = Result<R, Error>>,
+    receiving: Pin<&mut impl Future<Output = Result<R, Error>>>,
 ) -> Result<R, Error> {
     tokio::time::timeout(timeout, receiving).await.unwrap_or_else(|_| {
         let text = format!("the client did not complete the opening handshake within {timeout:?}");

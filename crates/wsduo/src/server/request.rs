@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -85,8 +86,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
     pub async fn from_transport(transport: T, control: &RequestControl) -> Result<Self, Error> {
         let origin = Origin { until: Instant::now().checked_add(control.timeout), ..Origin::default() };
         let handshake = observe::Handshake::begin();
-        let receiving = Self::receive(transport, control, origin, |_, _| ());
-        Self::told(Box::pin(deadline(control.timeout, receiving)).await, handshake, None)
+        let mut receiving = Box::pin(Self::receive(transport, control, origin, |_, _| ()));
+        Self::told(deadline(control.timeout, receiving.as_mut()).await, handshake, None)
     }
 
     /// Tells of a request that was not received, and leaves it to one that was to tell what comes of it.
@@ -276,7 +277,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
                 None => Some(decide(&self).await),
             }
         };
-        let (denial, error) = match unless(called, deciding).await {
+        let decided = {
+            let (called, deciding) = (pin!(called), pin!(deciding));
+            unless(called, deciding).await
+        };
+        let (denial, error) = match decided {
             Some(Some(Ok(found))) => return Ok((self, found)),
             Some(Some(Err(denial))) => {
                 let text = format!("the request was denied with {}", denial.status);
@@ -398,7 +403,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Request<T> {
             })
         };
         match settings.config.send_timeout {
-            Some(timeout) => deadline(timeout, answering).await?,
+            Some(timeout) => deadline(timeout, pin!(answering)).await?,
             None => answering.await?,
         }
         let Origin { mut facts, tls, place, .. } = origin;

@@ -166,7 +166,7 @@ impl From<Identity> for ServerTls {
 
 async fn drain(mut tcp: Transport) {
     let _ = tcp.shutdown().await;
-    let mut dropped = [0; 1024];
+    let mut dropped = vec![0; 1024];
     while matches!(tcp.read(&mut dropped).await, Ok(n) if n > 0) {}
 }
 
