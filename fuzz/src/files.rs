@@ -28,10 +28,10 @@ fn check_control(control: &Control) {
     assert!(written.starts_with(&format!("{{\"type\":\"{}\"", control.kind())), "{written}");
     match control {
         Control::Put { name, .. } | Control::Get { name, .. } | Control::Entry { name, .. } => {
-            check_name(name)
+            check_name(name);
         }
         Control::Data { offset, size } => {
-            assert!(*offset < MAX_SIZE && size.is_none_or(|size| size < MAX_SIZE))
+            assert!(*offset < MAX_SIZE && size.is_none_or(|size| size < MAX_SIZE));
         }
         Control::End { size, .. } => assert!(*size < MAX_SIZE),
         Control::Error { message, .. } => assert!(message.len() <= written.len()),

@@ -172,16 +172,16 @@ impl Model {
             Operation::Bytes { count } => {
                 let mut bytes = vec![0; count.into()];
                 let result = self.reader.read_bytes(&mut bytes).map(|()| bytes);
-                self.check(count.into(), result, |taken| Some(taken.to_vec()));
+                self.check(count.into(), &result, |taken| Some(taken.to_vec()));
             }
             Operation::Buffer { count } => {
                 let result = self.reader.read_buffer(count).map(|buffer| buffer.as_ref().to_vec());
-                self.check(count as usize, result, |taken| Some(taken.to_vec()));
+                self.check(count as usize, &result, |taken| Some(taken.to_vec()));
             }
             Operation::String { units } => self.read_string(units),
             Operation::DetachBuffer => {
                 let result = self.reader.detach_buffer().map(|buffer| buffer.as_ref().to_vec());
-                self.check(self.loaded.len(), result, |taken| Some(taken.to_vec()));
+                self.check(self.loaded.len(), &result, |taken| Some(taken.to_vec()));
             }
             Operation::Close => {
                 self.reader.close();
@@ -217,7 +217,7 @@ impl Model {
     fn check<T: PartialEq + std::fmt::Debug>(
         &mut self,
         count: usize,
-        result: Result<T, Error>,
+        result: &Result<T, Error>,
         naive: impl FnOnce(&[u8]) -> Option<T>,
     ) {
         let expected = if self.closed {
@@ -227,7 +227,7 @@ impl Model {
         } else {
             Err(Error::BOUNDS)
         };
-        if let Err(error) = &result {
+        if let Err(error) = result {
             assert!(!error.to_string().chars().any(char::is_control), "{error}");
         }
         assert_eq!(result.as_ref().map_err(Error::code), expected.as_ref().map_err(|code| *code));
@@ -246,7 +246,7 @@ impl Model {
             writer.write_string(text).expect("room");
             assert_eq!(written(&writer), self.loaded[..(units * width) as usize]);
         }
-        self.check(units as usize * width as usize, result, |bytes| {
+        self.check(units as usize * width as usize, &result, |bytes| {
             let pairs = || bytes.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
             match encoding {
                 UnicodeEncoding::Utf8 => String::from_utf8(bytes.to_vec()).ok(),
@@ -290,7 +290,7 @@ impl Model {
             Kind::Uint64 => (8, reader.read_uint64().and_then(|it| writer.write_uint64(it))),
         };
         let is_boolean = matches!(kind, Kind::Boolean);
-        self.check(width, result.map(|()| written(&writer)), |bytes| {
+        self.check(width, &result.map(|()| written(&writer)), |bytes| {
             Some(if is_boolean { vec![u8::from(bytes[0] != 0)] } else { bytes.to_vec() })
         });
     }

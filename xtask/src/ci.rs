@@ -39,11 +39,6 @@ const STEPS: &[Step] = &[
     },
     Step { name: "format", repeat: "cargo fmt --all --check", work: Work::Cargo },
     Step {
-        name: "format-fuzz",
-        repeat: "cargo fmt --manifest-path fuzz/Cargo.toml --check",
-        work: Work::Cargo,
-    },
-    Step {
         name: "clippy",
         repeat: "cargo clippy --locked --workspace --all-targets -- -D warnings",
         work: Work::Cargo,
@@ -103,16 +98,6 @@ const STEPS: &[Step] = &[
     // A proxy that is not installed is a failure here, and a remark elsewhere.
     Step { name: "test", repeat: "WSDUO_REAL_PROXIES=1 cargo test --workspace", work: Work::Tests },
     Step { name: "examples", repeat: "cargo xtask ci examples", work: Work::Own(examples::run_all) },
-    Step {
-        name: "fuzz-replay",
-        repeat: "cargo test --manifest-path fuzz/Cargo.toml --no-default-features",
-        work: Work::Tests,
-    },
-    Step {
-        name: "clippy-fuzz",
-        repeat: "cargo clippy --manifest-path fuzz/Cargo.toml --no-default-features --all-targets -- -D warnings",
-        work: Work::Cargo,
-    },
     Step { name: "demo", repeat: "cargo run --release -- demo", work: Work::CargoWithin(DEMO_LIMIT) },
     Step {
         name: "conformance-server",

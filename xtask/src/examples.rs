@@ -48,9 +48,17 @@ pub(crate) fn build_all() -> Outcome<Vec<Example>> {
     build(cargo().args(["build", "--workspace", "--examples"]))
 }
 
+/// One example of the library as [`build_all`] has it.
+pub(crate) fn development(name: &str) -> Outcome<PathBuf> {
+    find(build_all()?, name)
+}
+
 /// The release build of one example of the library.
 pub(crate) fn release(name: &str) -> Outcome<PathBuf> {
-    let examples = build(cargo().args(["build", "--release", "--package", "wsduo", "--example", name]))?;
+    find(build(cargo().args(["build", "--release", "--package", "wsduo", "--example", name]))?, name)
+}
+
+fn find(examples: Vec<Example>, name: &str) -> Outcome<PathBuf> {
     let found = examples.into_iter().find(|example| example.name == name);
     found.map(|example| example.executable).ok_or_else(|| format!("the build made no example {name}"))
 }

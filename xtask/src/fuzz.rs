@@ -1,13 +1,14 @@
 //! The fuzz targets of `fuzz/`, each for a short while, two at a time.
 //!
-//! The stored inputs in `fuzz/corpus` stay as they are: what a run finds of interest goes to `fuzz/target/corpus`.
+//! The stored inputs in `fuzz/corpus` stay as they are: what a run finds of interest goes to `target/fuzz`.
 
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use crate::shell::{Outcome, cargo, command, root, run, succeeds};
+use crate::shell::{Outcome, cargo, command, root, run, succeeds, target_directory};
 
 pub(crate) const DEFAULT_SECONDS: u32 = 20;
 
@@ -24,7 +25,7 @@ pub(crate) fn run_targets(seconds: u32, names: &[&str]) -> Outcome {
     }
     if !succeeds(command("rustup").args(["run", "nightly", "rustc", "--version"])) {
         println!("no nightly toolchain, so no fuzzing: running the stored inputs only");
-        return run(cargo().args(["test", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"]));
+        return run(cargo().args(["test", "--package", "wsduo-fuzz"]));
     }
     if !succeeds(cargo().args(["fuzz", "--version"])) {
         println!("cargo-fuzz is missing: installing it");
@@ -34,10 +35,11 @@ pub(crate) fn run_targets(seconds: u32, names: &[&str]) -> Outcome {
         targets.iter().filter(|target| names.is_empty() || names.contains(&target.as_str())).collect();
     // Built before they run, so that no two wait for each other: one, or all.
     run(cargo_fuzz("build").args(if let [only] = names { Some(only) } else { None }))?;
+    let found = target_directory()?.join("fuzz");
     for together in chosen.chunks(AT_ONCE) {
         thread::scope(|scope| {
             let running: Vec<_> =
-                together.iter().map(|target| scope.spawn(|| run_target(target, seconds))).collect();
+                together.iter().map(|target| scope.spawn(|| run_target(target, seconds, &found))).collect();
             // All of them are waited for, and the first failure is told.
             let outcomes: Vec<Outcome> = running
                 .into_iter()
@@ -49,21 +51,23 @@ pub(crate) fn run_targets(seconds: u32, names: &[&str]) -> Outcome {
     Ok(())
 }
 
-/// A command of cargo-fuzz.
+/// A command of cargo-fuzz, in the folder whose `.cargo/config.toml` has the settings of these builds.
 fn cargo_fuzz(what: &str) -> Command {
     let mut command = command("rustup");
-    command.args(["run", "nightly", "cargo", "fuzz", what, "--fuzz-dir", "fuzz"]);
+    command.current_dir(root().join("fuzz"));
+    command.args(["run", "nightly", "cargo", "fuzz", what, "--features", "libfuzzer"]);
     command
 }
 
-fn run_target(target: &str, seconds: u32) -> Outcome {
-    let found = format!("fuzz/target/corpus/{target}");
-    let stored = format!("fuzz/corpus/{target}");
+/// What is of interest goes below the folder `found`.
+fn run_target(target: &str, seconds: u32, found: &Path) -> Outcome {
+    let found = found.join(target);
+    let stored = root().join("fuzz/corpus").join(target);
     for folder in [&found, &stored] {
-        fs::create_dir_all(root().join(folder)).map_err(|error| format!("cannot make {folder}: {error}"))?;
+        fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     }
     let mut fuzz = cargo_fuzz("run");
-    fuzz.args([target, &found, &stored, "--"]);
+    fuzz.arg(target).args([&found, &stored]).arg("--");
     // An input that takes seconds, or hundreds of MiB, is a bug however short it is.
     fuzz.args(["-timeout=10", "-rss_limit_mb=1024", "-max_len=65536"]);
     // Findings and the counts at the end; not each step.
