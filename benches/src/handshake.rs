@@ -35,7 +35,8 @@ pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 /// As [`connect`].
 pub fn connect_offering(address: SocketAddr, offer: Option<&str>) -> io::Result<(TcpStream, Option<String>)> {
     let mut stream = reach(address)?;
-    let accepted = ask(&mut stream, address, offer)?;
+    // By single bytes: the server may send messages right behind the response.
+    let accepted = ask_reading(&mut stream, address, offer, 1)?;
     Ok((stream, accepted))
 }
 
@@ -59,8 +60,18 @@ pub fn ask(
     address: SocketAddr,
     offer: Option<&str>,
 ) -> io::Result<Option<String>> {
+    ask_reading(stream, address, offer, 1024)
+}
+
+/// [`ask`], reading so many bytes at once.
+fn ask_reading(
+    stream: &mut (impl Read + Write),
+    address: SocketAddr,
+    offer: Option<&str>,
+    at_once: usize,
+) -> io::Result<Option<String>> {
     stream.write_all(request(address, offer).as_bytes())?;
-    let head = read_head(stream)?;
+    let head = read_head(stream, at_once)?;
     check(&head)?;
     Ok(header(&head, EXTENSIONS).map(str::to_owned))
 }
@@ -75,9 +86,9 @@ pub fn request(address: SocketAddr, offer: Option<&str>) -> String {
 }
 
 /// Reads up to the empty line. A server has nothing to say after it before we speak.
-fn read_head(stream: &mut impl Read) -> io::Result<String> {
+fn read_head(stream: &mut impl Read, at_once: usize) -> io::Result<String> {
     let mut head = Vec::new();
-    let mut buffer = [0; 1024];
+    let mut buffer = vec![0; at_once];
     while !head.ends_with(b"\r\n\r\n") {
         let count = stream.read(&mut buffer)?;
         if count == 0 || head.len() > MAX_HEAD {
@@ -132,5 +143,23 @@ mod tests {
     #[test]
     fn a_request_without_a_key_gets_no_response() {
         assert_eq!(respond("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), None);
+    }
+
+    #[test]
+    fn what_comes_with_the_response_is_left_to_the_library() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut server = listener.accept().unwrap().0;
+                let mut request = vec![0; 4096];
+                let count = server.read(&mut request).unwrap();
+                let response = respond(std::str::from_utf8(&request[..count]).unwrap()).unwrap();
+                server.write_all(format!("{response}frames").as_bytes()).unwrap();
+            });
+            let mut behind = String::new();
+            connect(address).unwrap().read_to_string(&mut behind).unwrap();
+            assert_eq!(behind, "frames");
+        });
     }
 }
