@@ -73,6 +73,11 @@ pub enum Mode {
     Sink,
     /// Send back what comes, over TLS.
     Tls,
+    /// Shake hands in the library's own way, even where another is quicker or leaves messages a faster stream.
+    Handshakes {
+        /// Over TLS.
+        tls: bool,
+    },
     /// Be a client that is told what to do when it is started.
     Client,
 }
@@ -137,6 +142,10 @@ impl Field {
         match mode {
             Mode::Echo => {}
             Mode::Sink => options.push("--sink".to_owned()),
+            Mode::Handshakes { tls } => {
+                options.extend(tls.then(|| "--tls".to_owned()));
+                options.extend(is_peer.is_some().then(|| "--own-handshake".to_owned()));
+            }
             Mode::Tls => options.push("--tls".to_owned()),
             Mode::Client if contestant.role == Role::Limit => return absent("is no client"),
             Mode::Client if contestant.name == "wtx" => return absent("is used as a server alone here"),
@@ -162,7 +171,7 @@ impl Field {
             }
         }
         if let Some(guest) = self.guests.iter().find(|guest| guest.name == contestant.name) {
-            return if mode == Mode::Echo || mode == Mode::Lean {
+            return if matches!(mode, Mode::Echo | Mode::Lean | Mode::Handshakes { tls: false }) {
                 Ok(guest.clone())
             } else {
                 absent("is a guest, who only echoes")

@@ -8,6 +8,8 @@
 //! `--sink` counts binary messages without answering them, and answers a text message with that count in decimal; `--tls`
 //! serves `wss`, TLS 1.3 alone, with a certificate made on the spot.
 //!
+//! `--own-handshake`: a library that can start after the opening handshake makes it all the same, as its documentation does.
+//!
 //! Called as `SERVER client …`, it is a client instead; see [`client`].
 //!
 //! Two of them are an end of a measured transfer instead if they are called as `SERVER stream …`; see [`transfer`].
@@ -21,6 +23,7 @@ pub mod deflate;
 pub mod handshake;
 pub mod service;
 pub mod transfer;
+pub mod upgrade;
 
 use deflate::Deflate;
 use futures_util::{Sink, Stream};
@@ -40,6 +43,12 @@ pub const MAX_MESSAGE: usize = 256 << 20;
 /// Whether memory matters more than speed.
 pub fn lean() -> bool {
     given("--lean")
+}
+
+/// Whether to shake hands as the library's documentation does, rather than in the short way that leaves the plain stream to
+/// its messages.
+pub fn own_handshake() -> bool {
+    given("--own-handshake")
 }
 
 /// Whether the command line has `option`.

@@ -7,7 +7,9 @@ use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, Role, WebSocket,
 use peers::client::{self, DONE, Task};
 use peers::service::Service;
 use peers::transfer::{self, End};
-use peers::{MAX_MESSAGE, Server, Transport, run, shake};
+use peers::upgrade;
+use peers::{MAX_MESSAGE, Server, Transport, own_handshake, run, shake};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 fn main() -> std::io::Result<()> {
@@ -27,13 +29,26 @@ struct Echo;
 
 impl Server for Echo {
     async fn serve(self, stream: impl Transport) {
+        if own_handshake() {
+            return upgrade::serve(stream, |request| {
+                let (response, upgraded) = fastwebsockets::upgrade::upgrade(request).ok()?;
+                tokio::spawn(tokio::task::unconstrained(async move { echo(upgraded.await?).await }));
+                Some(response)
+            })
+            .await;
+        }
         // An error is the end of the connection, which is all there is to do about it.
-        let _ = tokio::task::unconstrained(serve(stream)).await;
+        let _ = tokio::task::unconstrained(async move {
+            echo(WebSocket::after_handshake(shake(stream).await?, Role::Server)).await
+        })
+        .await;
     }
 }
 
-async fn serve(stream: impl Transport) -> Result<(), WebSocketError> {
-    let mut socket = WebSocket::after_handshake(shake(stream).await?, Role::Server);
+async fn echo<S>(mut socket: WebSocket<S>) -> Result<(), WebSocketError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     socket.set_max_message_size(MAX_MESSAGE);
     let mut socket = FragmentCollector::new(socket);
     let mut service = Service::from_arguments();

@@ -4,8 +4,9 @@
 
 use peers::deflate::{Deflate, FORGETTING};
 use peers::service::Service;
-use peers::{MAX_MESSAGE, Server, Transport, client, echo, run, shake_with};
+use peers::{MAX_MESSAGE, Server, Transport, client, echo, own_handshake, run, shake_with};
 use sockudo_ws::deflate::DeflateConfig;
+use sockudo_ws::handshake::server_handshake;
 use sockudo_ws::protocol::Message;
 use sockudo_ws::{CompressedWebSocketStream, Config, WebSocketStream};
 
@@ -37,9 +38,8 @@ struct Echo {
 }
 
 impl Server for Echo {
-    async fn serve(self, stream: impl Transport) {
+    async fn serve(self, mut stream: impl Transport) {
         let config = config();
-        let Ok((stream, agreement)) = shake_with(stream, self.deflate).await else { return };
         let mut service = Service::from_arguments();
         let reply = move |message: sockudo_ws::error::Result<Message>| {
             let message = message.ok()?;
@@ -47,6 +47,13 @@ impl Server for Echo {
             let is_data = is_text || matches!(message, Message::Binary(_));
             is_data.then(|| service.reply(message, is_text, Message::text)).flatten()
         };
+        if own_handshake() {
+            if server_handshake(&mut stream).await.is_ok() {
+                echo(WebSocketStream::server(stream, config), reply).await;
+            }
+            return;
+        }
+        let Ok((stream, agreement)) = shake_with(stream, self.deflate).await else { return };
         let (Some(deflate), Some(agreement)) = (self.deflate, agreement) else {
             return echo(WebSocketStream::server(stream, config), reply).await;
         };

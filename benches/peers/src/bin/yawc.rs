@@ -4,7 +4,9 @@
 
 use peers::deflate::Deflate;
 use peers::service::Service;
-use peers::{MAX_MESSAGE, Server, Transport, client, echo, lean, run, shake_with};
+use peers::upgrade;
+use peers::{MAX_MESSAGE, Server, Transport, client, echo, lean, own_handshake, run, shake_with};
+use tokio::io::{AsyncRead, AsyncWrite};
 use yawc::{CompressionLevel, DeflateOptions, DeflatePool, Frame, OpCode, Options, Role, WebSocket};
 
 /// Compressors and inflaters that its pool keeps.
@@ -45,17 +47,34 @@ struct Echo {
 
 impl Server for Echo {
     async fn serve(self, stream: impl Transport) {
-        let Ok((stream, agreement)) = shake_with(stream, self.deflate).await else { return };
-        let mut service = Service::from_arguments();
-        if let Ok(socket) =
-            WebSocket::from_stream_with_extensions(stream, Role::Server, agreement, self.options)
-        {
-            echo(socket, |frame: Frame| {
-                let is_text = frame.opcode() == OpCode::Text;
-                let is_data = is_text || frame.opcode() == OpCode::Binary;
-                is_data.then(|| service.reply(frame, is_text, Frame::text)).flatten()
+        if own_handshake() {
+            return upgrade::serve(stream, |request| {
+                let options = self.options.clone();
+                let (response, upgraded) = WebSocket::upgrade_with_options(request, options).ok()?;
+                tokio::spawn(async move {
+                    if let Ok(socket) = upgraded.await {
+                        serve(socket).await;
+                    }
+                });
+                Some(response)
             })
             .await;
         }
+        let Ok((stream, agreement)) = shake_with(stream, self.deflate).await else { return };
+        if let Ok(socket) =
+            WebSocket::from_stream_with_extensions(stream, Role::Server, agreement, self.options)
+        {
+            serve(socket).await;
+        }
     }
+}
+
+async fn serve(socket: WebSocket<impl AsyncRead + AsyncWrite + Unpin>) {
+    let mut service = Service::from_arguments();
+    echo(socket, |frame: Frame| {
+        let is_text = frame.opcode() == OpCode::Text;
+        let is_data = is_text || frame.opcode() == OpCode::Binary;
+        is_data.then(|| service.reply(frame, is_text, Frame::text)).flatten()
+    })
+    .await;
 }
