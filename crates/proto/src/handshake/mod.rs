@@ -96,11 +96,14 @@ fn list<'a, T>(
     parse: impl Fn(&'a str) -> Result<Vec<T>, headers::Malformed>,
     expected: &'static str,
 ) -> Result<Option<Vec<T>>, HandshakeError> {
-    let mut elements = None;
+    let mut elements = None::<Vec<T>>;
     for value in headers.get_all(name) {
         let parsed =
             parse(text(name, value)?).map_err(|_| HandshakeError::value(name, value.as_bytes(), expected))?;
-        elements.get_or_insert_with(Vec::new).extend(parsed);
+        match &mut elements {
+            None => elements = Some(parsed),
+            Some(elements) => elements.extend(parsed),
+        }
     }
     Ok(elements)
 }

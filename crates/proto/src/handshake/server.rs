@@ -14,6 +14,9 @@ use super::{
 };
 use crate::uri::{Authority, default_port};
 
+/// Bytes that a response of 101 seldom exceeds.
+const USUAL_RESPONSE: usize = 256;
+
 /// A handshake whose request is awaited.
 ///
 /// ```
@@ -155,7 +158,8 @@ impl Request {
         headers: &HeaderMap,
     ) -> Result<Vec<u8>, HandshakeError> {
         self.check_chosen(subprotocol, extensions)?;
-        let mut out = b"HTTP/1.1 101 Switching Protocols\r\n".to_vec();
+        let mut out = Vec::with_capacity(USUAL_RESPONSE);
+        out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
         for (name, value) in self.answer(subprotocol, extensions) {
             push_header(&mut out, name, value.as_bytes());
         }
