@@ -4,7 +4,7 @@ use crate::figures::{nanoseconds_each, per_second};
 use crate::frame::{self, Header};
 use crate::server::Recipe;
 use crate::usage::Cpu;
-use crate::{Error, handshake};
+use crate::{Error, handshake, processors};
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -74,6 +74,7 @@ impl Errand {
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
         let mut client = Leash(client);
+        processors::separate(client.0.id());
         let mut stream = accept(&listener, &mut client.0)?;
         let result = work(&client.0, self, &mut stream)?;
         drop(stream);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The peers in the order of the report, and what each can do beside plain echoes. The packages are those of `benches/peers`.
-const PEERS: [Peer; 7] = [
+const PEERS: [Peer; 8] = [
     Peer { name: "tokio-tungstenite", compresses: false },
     Peer { name: "fastwebsockets", compresses: false },
     Peer { name: "tokio-websockets", compresses: false },
@@ -15,6 +15,7 @@ const PEERS: [Peer; 7] = [
     Peer { name: "sockudo-ws", compresses: true },
     Peer { name: "wtx", compresses: true },
     Peer { name: "web-socket", compresses: false },
+    Peer { name: "uWebSockets", compresses: false },
 ];
 
 struct Peer {
@@ -25,6 +26,11 @@ struct Peer {
 /// The names of all peers.
 pub fn peers() -> impl Iterator<Item = &'static str> {
     PEERS.iter().map(|peer| peer.name)
+}
+
+/// The package that a peer comes from.
+pub fn package(peer: &str) -> &str {
+    if peer == "uWebSockets" { "libuwebsockets-sys" } else { peer }
 }
 
 /// What a contestant stands for.
@@ -141,6 +147,12 @@ impl Field {
         let mut options: Vec<String> = Vec::new();
         match mode {
             Mode::Echo => {}
+            Mode::Tls | Mode::Handshakes { tls: true } if contestant.name == "uWebSockets" => {
+                return absent("is built without TLS");
+            }
+            Mode::Client if contestant.name == "uWebSockets" => {
+                return absent("is used as a server alone here");
+            }
             Mode::Sink => options.push("--sink".to_owned()),
             Mode::Handshakes { tls } => {
                 options.extend(tls.then(|| "--tls".to_owned()));
@@ -223,9 +235,14 @@ mod tests {
         let failed = field.recipe(&contestant("yawc", Role::Peer), Mode::Echo);
         assert!(matches!(failed, Err(Finding::Failed(_))), "{failed:?}");
         let deflate = Mode::Deflate { level: 1, keeps_context: true };
-        for (name, role) in [("fastwebsockets", Role::Peer), ("bare tokio", Role::Limit), ("wtx", Role::Peer)]
-        {
-            let absent = field.recipe(&contestant(name, role), deflate);
+        for (name, role, mode) in [
+            ("fastwebsockets", Role::Peer, deflate),
+            ("bare tokio", Role::Limit, deflate),
+            ("wtx", Role::Peer, deflate),
+            ("uWebSockets", Role::Peer, Mode::Tls),
+            ("uWebSockets", Role::Peer, Mode::Handshakes { tls: true }),
+        ] {
+            let absent = field.recipe(&contestant(name, role), mode);
             assert!(matches!(absent, Err(Finding::Absent(_))), "{absent:?}");
         }
     }

@@ -22,6 +22,7 @@ pub mod idle;
 pub mod limit;
 pub mod load;
 pub mod markdown;
+pub mod processors;
 pub mod server;
 pub mod transfer;
 pub mod turns;

@@ -1,6 +1,6 @@
 //! A server under test, as a child process.
 
-use crate::Error;
+use crate::{Error, processors};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -70,6 +70,7 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
+        processors::separate(child.id());
         let first = child.stdout.take().ok_or("no standard output".into()).and_then(first_line);
         match first.and_then(|(line, stdout)| Ok((address(&line)?, is_tls(&line), stdout))) {
             Ok((address, is_tls, stdout)) => Ok(Self { child, address, is_tls, _stdout: stdout }),

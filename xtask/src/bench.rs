@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::shell::{Outcome, cargo, root, run, target_directory};
+use crate::uwebsockets;
 
 /// The peers are a workspace of their own.
 const PEERS: &str = "benches/peers/Cargo.toml";
@@ -63,12 +64,15 @@ fn build_peers(target: &Path, names: Option<Vec<&str>>) -> Outcome {
 }
 
 fn build(target: &Path, names: &[&str]) -> Outcome {
+    if names.contains(&uwebsockets::NAME) {
+        uwebsockets::build(PEERS, target)?;
+    }
     let mut build = cargo();
     build.args(["build", "--release", "--locked", "--manifest-path", PEERS, "--target-dir"]).arg(target);
-    for name in names {
+    for name in names.iter().filter(|name| **name != uwebsockets::NAME) {
         build.args(["--bin", name]);
     }
-    run(&mut build)
+    if names == [uwebsockets::NAME] { Ok(()) } else { run(&mut build) }
 }
 
 /// The programs of the peers: one file each, or a folder.

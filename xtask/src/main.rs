@@ -14,6 +14,7 @@ mod packages;
 mod shell;
 mod soak;
 mod tidy;
+mod uwebsockets;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
-use wsduo_benches::field::peers;
+use wsduo_benches::field::{package, peers};
+use wsduo_benches::processors;
 
 /// What a reader needs to judge a run, in the order of the report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +25,11 @@ impl Facts {
         facts.add("commit", commit(root));
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         facts.add("processor", format!("{cores} × {}", processor()));
+        facts.add("placement", processors::describe());
         facts.add("kernel", first_line("/proc/sys/kernel/osrelease"));
         facts.add("compiler", said_by(Command::new("rustc").arg("--version")));
         let lock = fs::read_to_string(root.join("benches/peers/Cargo.lock")).unwrap_or_default();
-        let version = |name| Some(format!("{name} {}", locked(&lock, name)?));
+        let version = |name| Some(format!("{0} {1}", package(name), locked(&lock, package(name))?));
         facts.add("peers", peers().filter_map(version).collect::<Vec<_>>().join(", "));
         facts.add("load before", load_average());
         facts
@@ -98,7 +100,7 @@ mod tests {
     fn every_peer_is_in_the_lock_file() {
         let lock = include_str!("../../../peers/Cargo.lock");
         for name in peers() {
-            assert!(locked(lock, name).is_some(), "{name}");
+            assert!(locked(lock, package(name)).is_some(), "{name}");
         }
     }
 }
