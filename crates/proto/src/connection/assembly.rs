@@ -10,6 +10,9 @@ use crate::frame::{Header, MaskingKey, Opcode};
 use crate::message::{MessageRef, MessageType};
 use crate::utf8::Utf8Validator;
 
+/// How much longer text may become than the bytes that come: a character may be completed that began in an earlier chunk.
+const COMPLETED: usize = 3;
+
 /// The most memory that is reserved on the word of a header alone.
 const FIRST_RESERVATION: usize = 64 << 10;
 
@@ -205,8 +208,7 @@ impl Content {
             Self::Text(text, _) => (text.len(), text.capacity()),
             Self::Binary(bytes) => (bytes.len(), bytes.capacity()),
         };
-        // Four more: a character may be completed that began in an earlier chunk.
-        if capacity - len >= chunk + 4 {
+        if capacity - len >= chunk + COMPLETED {
             return;
         }
         let trusted = len.max(FIRST_RESERVATION);
@@ -224,12 +226,11 @@ impl Content {
             }
             return;
         }
+        let exactly = len == 0 || (last && announced as u64 == remaining);
         match self {
-            Self::Text(text, _) if len == 0 => text.reserve_exact(wanted),
-            Self::Text(text, _) => text.reserve(wanted),
-            Self::Binary(bytes) if len == 0 || (last && announced as u64 == remaining) => {
-                bytes.reserve_exact(wanted);
-            }
+            Self::Text(text, _) if exactly => text.reserve_exact(wanted + COMPLETED),
+            Self::Text(text, _) => text.reserve(wanted + COMPLETED),
+            Self::Binary(bytes) if exactly => bytes.reserve_exact(wanted),
             Self::Binary(bytes) => bytes.reserve(wanted),
         }
     }

@@ -33,7 +33,10 @@ thread_local! {
 pub(super) fn take(wanted: usize) -> Option<Vec<u8>> {
     match wanted {
         ..SMALLEST => None,
-        SMALLEST..=LARGEST => take_from_thread(wanted),
+        SMALLEST..=LARGEST => take_from_thread(wanted).or_else(|| {
+            // A little more than it wants is kept there already.
+            (2 * wanted > LARGEST).then(|| large::take(wanted)).flatten()
+        }),
         _ => large::take(wanted),
     }
 }
@@ -125,6 +128,12 @@ mod tests {
         let piece = take(40_000).unwrap();
         assert_eq!((piece.as_ptr(), piece.len(), piece.capacity()), (address, 0, 50_000));
         assert!(take(40_000).is_none());
+    }
+
+    #[test]
+    fn memory_a_little_larger_than_a_thread_keeps_serves_what_is_a_little_smaller() {
+        give(vec![7; LARGEST + 4].into());
+        assert_eq!(take(LARGEST).unwrap().capacity(), LARGEST + 4);
     }
 
     #[test]

@@ -94,6 +94,27 @@ fn the_memory_of_a_large_message_fits_it() {
 }
 
 #[test]
+fn the_memory_of_a_large_text_fits_it() {
+    // Characters of three bytes, so that reads end inside of them.
+    let payload = "€".repeat(500_000);
+    for role in ROLES {
+        let wire = encode(true, 1, payload.as_bytes(), (role == Role::Server).then_some(KEY));
+        for step in [1499, 60_000, 700_001] {
+            let mut end = End::new(role, Config::default(), Instant::now());
+            let mut capacity = 0;
+            for chunk in wire.clone().chunks_mut(step) {
+                if let (_, Some(Event::Message(MessageRef::Text(text)))) =
+                    end.connection.receive(chunk, Delivery::Whole)
+                {
+                    capacity = text.into_owned().capacity();
+                }
+            }
+            assert!((1_500_000..1_500_010).contains(&capacity), "{role:?}, {step}: {capacity} bytes");
+        }
+    }
+}
+
+#[test]
 fn only_payloads_of_whole_binary_messages_are_read_directly() {
     let buffer = |frames: &str, delivery, least| {
         ROLES.map(|role| {
