@@ -143,9 +143,11 @@ impl<'a> Tally<'a> {
         geometric_mean(self.comparisons.iter().map(|comparison| comparison.ratio))
     }
 
-    /// Where the other comes nearest to us, or is furthest ahead.
+    /// Where the other comes nearest to us, or is furthest ahead, for certain: a cell in which two equal servers differ by half
+    /// says little.
     pub(crate) fn worst(&self) -> Option<&'a Comparison> {
-        self.comparisons.iter().copied().max_by(|a, b| a.ratio.total_cmp(&b.ratio))
+        let for_certain = |comparison: &Comparison| comparison.ratio / (1.0 + comparison.noise);
+        self.comparisons.iter().copied().max_by(|a, b| for_certain(a).total_cmp(&for_certain(b)))
     }
 
     pub(crate) fn count(&self, standing: Standing) -> usize {
@@ -196,6 +198,16 @@ pub(crate) mod tests {
         assert_eq!([Standing::Ahead, Standing::Level, Standing::Behind].map(|it| fast.count(it)), [1, 0, 1]);
         assert_eq!(Tally::of("slow", &comparisons).within("echo").mean(), 0.25);
         assert!(Tally::of("slow", &comparisons).within("idle").worst().is_none());
+    }
+
+    #[test]
+    fn a_cell_full_of_noise_is_not_the_worst() {
+        let found = [section(&[
+            [100.0, 200.0, 1.0, 60.0, 400.0],
+            [100.0, 101.0, 1.0, 80.0, 400.0],
+            [100.0, 101.0, 1.0, 200.0, 400.0],
+        ])];
+        assert_eq!(Tally::of("fast", &comparisons(&found)).worst().unwrap().cell, "cell 1");
     }
 
     #[test]
