@@ -6,9 +6,12 @@ use peers::service::Service;
 use peers::{MAX_MESSAGE, Server, Transport, run};
 use std::io::{self, IoSlice};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use wtx::collection::Vector;
 use wtx::stream::{StreamReader, StreamWriter};
 use wtx::web_socket::compression::{Flate2, WindowBits};
-use wtx::web_socket::{Compression, CompressionLevel, DeflateConfig, Frame, OpCode, WebSocketAcceptor};
+use wtx::web_socket::{
+    Compression, CompressionLevel, DeflateConfig, Frame, OpCode, WebSocketAcceptor, WebSocketPayloadOrigin,
+};
 
 /// It writes a header and a payload.
 const SLICES: usize = 4;
@@ -73,10 +76,12 @@ fn compression(deflate: Deflate) -> Flate2 {
 async fn echo(stream: Wire<impl Transport>, compression: impl Compression<false>) -> wtx::Result<()> {
     let mut socket = WebSocketAcceptor::default().compression(compression).accept(stream).await?;
     socket.set_max_payload_len(MAX_MESSAGE);
-    let (mut common, mut reader, mut writer) = socket.parts_mut();
+    let (mut common, mut reader, mut writer) = socket.split_mut();
+    let mut buffer = Vector::new();
     let mut service = Service::from_arguments();
     loop {
-        let mut frame = reader.read_frame(&mut common).await?;
+        buffer.clear();
+        let mut frame = reader.read_frame(&mut buffer, &mut common, WebSocketPayloadOrigin::Adaptive).await?;
         let is_text = match frame.op_code() {
             OpCode::Text => true,
             OpCode::Binary => false,
