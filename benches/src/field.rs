@@ -134,7 +134,7 @@ impl Field {
     /// What to report of a contestant that cannot do this, or does not start.
     pub fn start(&self, contestant: &Contestant, mode: Mode) -> Result<Server, Finding> {
         let recipe = self.recipe(contestant, mode)?;
-        Server::start(&recipe).map_err(|error| Finding::Failed(error.to_string()))
+        Ok(Server::start(&recipe)?)
     }
 
     /// How a contestant's server is started.

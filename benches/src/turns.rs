@@ -25,22 +25,27 @@ impl Finding {
     }
 }
 
-/// Takes `rounds` samples of each of `trials`, in turns; each round begins with another. One that fails is not asked
-/// again, and neither fails nor delays the others.
+impl From<Error> for Finding {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Takes `rounds` samples of each of `contestants`, in turns; each round begins with another. One of which there is something else to
+/// report is not asked again, and neither fails nor delays the others.
 pub fn take<T>(
-    trials: Vec<Result<T, Finding>>,
+    contestants: Vec<T>,
     rounds: usize,
-    mut sample: impl FnMut(&mut T) -> Result<Vec<f64>, Error>,
+    mut sample: impl FnMut(&mut T) -> Result<Vec<f64>, Finding>,
 ) -> Vec<Finding> {
-    let mut states: Vec<_> = trials.into_iter().map(|trial| trial.map(|trial| (trial, Vec::new()))).collect();
+    let mut states: Vec<_> = contestants.into_iter().map(|contestant| Ok((contestant, Vec::new()))).collect();
     for round in 0..rounds {
         for turn in 0..states.len() {
             let index = (round + turn) % states.len();
-            let Ok((trial, samples)) = &mut states[index] else { continue };
-            match sample(trial) {
+            let Ok((contestant, samples)) = &mut states[index] else { continue };
+            match sample(contestant) {
                 Ok(figures) => samples.push(figures),
-                // The trial goes with it, and so its server.
-                Err(error) => states[index] = Err(Finding::Failed(error.to_string())),
+                Err(finding) => states[index] = Err(finding),
             }
         }
     }
@@ -65,7 +70,7 @@ mod tests {
     #[test]
     fn each_round_begins_with_another() {
         let mut order = String::new();
-        take(vec![Ok('a'), Ok('b'), Ok('c')], 3, |name| {
+        take(vec!['a', 'b', 'c'], 3, |name| {
             order.push(*name);
             Ok(vec![])
         });
@@ -75,31 +80,25 @@ mod tests {
     #[test]
     fn medians_are_taken_of_each_figure() {
         let mut samples = vec![vec![3.0, 1.0], vec![1.0, 9.0], vec![2.0, 5.0]];
-        let found = take(vec![Ok(())], 3, |()| Ok(samples.remove(0)));
+        let found = take(vec![()], 3, |()| Ok(samples.remove(0)));
         assert_eq!(found, [Finding::Measured(vec![Some(2.0), Some(5.0)])]);
     }
 
     #[test]
     fn who_fails_is_named_and_does_not_stop_the_others() {
-        let trials = vec![
-            Ok("good"),
-            Err(Finding::Failed("does not start".into())),
-            Ok("bad"),
-            Err(Finding::Absent("x".into())),
-        ];
         let mut asked = 0;
-        let found = take(trials, 3, |name| {
-            if *name == "good" {
-                return Ok(vec![1.0]);
+        let found = take(vec!["good", "bad", "cannot"], 3, |name| match *name {
+            "good" => Ok(vec![1.0]),
+            "cannot" => Err(Finding::Absent("has no TLS".into())),
+            _ => {
+                asked += 1;
+                if asked == 2 { Err(Finding::Failed("closed a connection".into())) } else { Ok(vec![7.0]) }
             }
-            asked += 1;
-            if asked == 2 { Err("closed a connection".into()) } else { Ok(vec![7.0]) }
         });
         let expected = [
             Finding::Measured(vec![Some(1.0)]),
-            Finding::Failed("does not start".into()),
             Finding::Failed("closed a connection".into()),
-            Finding::Absent("x".into()),
+            Finding::Absent("has no TLS".into()),
         ];
         assert_eq!((found.as_slice(), asked), (&expected[..], 2));
     }

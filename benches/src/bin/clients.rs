@@ -34,8 +34,8 @@ fn main() -> Result<(), Error> {
         for sends in [false, true] {
             let messages = (BYTES / (*size as u64).max(1)).clamp(1, MESSAGES);
             let errand = Errand { sends, size: *size, messages };
-            let trials = args.clients.iter().map(Ok).collect();
-            let found = turns::take(trials, args.rounds.into(), |recipe| errand.measure(recipe));
+            let trials = args.clients.iter().collect();
+            let found = turns::take(trials, args.rounds.into(), |recipe| Ok(errand.measure(recipe)?));
             let first = found.first().and_then(|finding| finding.figure(0)).unwrap_or(f64::NAN);
             for (recipe, finding) in args.clients.iter().zip(&found) {
                 let figure = |index| finding.figure(index).unwrap_or(f64::NAN);

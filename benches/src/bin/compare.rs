@@ -103,11 +103,9 @@ fn main() -> Result<(), Error> {
 
 /// CPU, system time, rate and latencies of each server.
 fn measure(work: &Work, servers: &[Server], rounds: usize) -> Vec<Finding> {
-    let calibrated = servers.iter().map(|server| {
-        let messages = work.calibrate(server).map_err(|error| Finding::Failed(error.to_string()))?;
-        Ok((server, messages))
-    });
+    let calibrated = servers.iter().map(|server| (server, work.calibrate(server).map_err(Finding::from)));
     turns::take(calibrated.collect(), rounds, |(server, messages)| {
+        let messages = messages.as_ref().map_err(Finding::clone)?;
         let sample = work.sample(server, *messages)?;
         let [p50, p99] = sample
             .latency

@@ -54,7 +54,7 @@ fn main() -> Result<(), Error> {
                 keep: args.keep,
                 bytes: args.mib << 20,
             };
-            let found = turns::take(servers.iter().map(Ok).collect(), args.rounds.into(), |server| {
+            let found = turns::take(servers.iter().collect(), args.rounds.into(), |server| {
                 let sample = work.sample(server)?;
                 Ok(vec![sample.cpu, sample.ratio])
             });

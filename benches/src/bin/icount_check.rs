@@ -216,7 +216,7 @@ fn count_once(field: &Field, case: &Case, contestant: &Contestant) -> Result<f64
     let (short, long) = case.messages;
     let runs = Runs { short, long, keep: None };
     let slope = runs.slope(&recipe, |server, messages| case.work.load(server, messages));
-    slope.map_err(|error| Finding::Failed(error.to_string()))
+    slope.map_err(Finding::from)
 }
 
 impl Work {

@@ -6,10 +6,10 @@ use wsduo_benches::echo::Load;
 use wsduo_benches::field::Contestant;
 use wsduo_benches::turns::{Finding, take};
 
-/// A started server with work to measure, once for each call.
-pub(crate) type Trial = Box<dyn FnMut() -> Result<Vec<f64>, Error>>;
+/// A started server with work to measure.
+pub(crate) type Trial = Box<dyn FnOnce() -> Result<Vec<f64>, Error>>;
 
-/// Starts the trial of a contestant.
+/// Starts the trial of a contestant, in every round anew: where memory lies makes one process half as fast again as another.
 pub(crate) type Start = Box<dyn Fn(&Contestant) -> Result<Trial, Finding>>;
 
 /// What is known of a section before it is measured.
@@ -85,8 +85,10 @@ impl Section {
     pub(crate) fn measure(self, mut progress: impl FnMut(&Heading, &[Contestant], &FoundCell)) -> Found {
         let mut cells = Vec::new();
         for cell in &self.cells {
-            let trials = self.contestants.iter().map(|contestant| (cell.start)(contestant)).collect();
-            let findings = take(trials, self.rounds, |trial| trial());
+            let findings = take(self.contestants.iter().collect(), self.rounds, |contestant| {
+                let trial = (cell.start)(contestant)?;
+                Ok(trial()?)
+            });
             let load = cell.load.map(|load| (load.size, load.connections, load.in_flight));
             let found = FoundCell { name: cell.name.clone(), load, findings };
             progress(&self.heading, &self.contestants, &found);

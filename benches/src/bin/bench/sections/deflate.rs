@@ -8,7 +8,6 @@ use wsduo_benches::compressed::Work;
 use wsduo_benches::deflate::Texts;
 use wsduo_benches::echo::bytes;
 use wsduo_benches::field::{Contestant, Field, Mode};
-use wsduo_benches::turns::Finding;
 
 const IN_FLIGHT: usize = 8;
 
@@ -49,7 +48,7 @@ fn cell(
     let volume = if pace.quick { 4 << 20 } else { 16 << 20 };
     let start = move |contestant: &Contestant| {
         let server = field.start(contestant, Mode::Deflate { level, keeps_context })?;
-        let texts = Texts::new(size).map_err(|error| Finding::Failed(error.to_string()))?;
+        let texts = Texts::new(size)?;
         let sample = move || -> Result<_, Error> {
             let work = Work { texts: &texts, connections, in_flight: IN_FLIGHT, keep: false, bytes: volume };
             let sample = work.sample(&server)?;

@@ -23,13 +23,9 @@ pub(super) fn section(field: &Rc<Field>, pace: &Pace) -> Section {
     heading.cells = "connections".to_owned();
     let owned = Rc::clone(field);
     let start = move |contestant: &Contestant| {
-        // Started when it is its turn: the first figure needs a server that nobody has used.
-        let (field, contestant) = (Rc::clone(&owned), contestant.clone());
-        field.recipe(&contestant, Mode::Lean)?;
+        let server = owned.start(contestant, Mode::Lean)?;
         let crowd = Crowd { connections, size: 20, messages: 1, deflate: false };
         let sample = move || -> Result<_, Error> {
-            let recipe = field.recipe(&contestant, Mode::Lean).map_err(|why| format!("{why:?}"))?;
-            let server = wsduo_benches::server::Server::start(&recipe)?;
             let found = crowd.measure(&server)?;
             Ok(vec![found.used, found.opened, found.closed, found.base as f64 / 1024.0])
         };

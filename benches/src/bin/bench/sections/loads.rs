@@ -7,7 +7,6 @@ use wsduo_benches::Error;
 use wsduo_benches::echo::{Load, Sample, Work, bytes};
 use wsduo_benches::field::{Contestant, Field, Mode};
 use wsduo_benches::load::{Kind, Service};
-use wsduo_benches::turns::Finding;
 
 /// From a chat message to a picture.
 pub(super) const SIZES: [usize; 5] = [20, 512, 4 << 10, 64 << 10, 1 << 20];
@@ -105,7 +104,7 @@ pub(super) fn cell(field: &Rc<Field>, mode: Mode, work: Work) -> Cell {
     let field = Rc::clone(field);
     let start = move |contestant: &Contestant| {
         let server = field.start(contestant, mode)?;
-        let messages = work.calibrate(&server).map_err(|error| Finding::Failed(error.to_string()))?;
+        let messages = work.calibrate(&server)?;
         let sample = move || -> Result<_, Error> { Ok(figures(&work.sample(&server, messages)?)) };
         Ok(Box::new(sample) as Box<_>)
     };
