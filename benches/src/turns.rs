@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// What was found of one contestant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Finding {
-    /// The median of each figure, as far as there is one: who counts has no latency.
-    Measured(Vec<Option<f64>>),
+    /// Of each figure, what every round brought, as far as there is one: who counts has no latency.
+    Measured(Vec<Vec<f64>>),
     /// It was to be measured and was not: why.
     Failed(String),
     /// It cannot do this: why.
@@ -16,11 +16,16 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// The figure at `index`, if it was measured.
+    /// The median of the figure at `index`, if it was measured.
     pub fn figure(&self, index: usize) -> Option<f64> {
+        Some(median(self.rounds(index).iter().copied())).filter(|it| it.is_finite())
+    }
+
+    /// What each round brought of the figure at `index`.
+    pub fn rounds(&self, index: usize) -> &[f64] {
         match self {
-            Self::Measured(figures) => figures.get(index).copied().flatten(),
-            Self::Failed(_) | Self::Absent(_) => None,
+            Self::Measured(figures) => figures.get(index).map_or(&[], Vec::as_slice),
+            Self::Failed(_) | Self::Absent(_) => &[],
         }
     }
 }
@@ -51,15 +56,15 @@ pub fn take<T>(
     }
     states
         .into_iter()
-        .map(|state| state.map_or_else(|finding| finding, |(_, samples)| middle(&samples)))
+        .map(|state| state.map_or_else(|finding| finding, |(_, samples)| by_figure(&samples)))
         .collect()
 }
 
-/// The median of each figure by itself.
-fn middle(samples: &[Vec<f64>]) -> Finding {
+fn by_figure(samples: &[Vec<f64>]) -> Finding {
     let figures = samples.first().map_or(0, Vec::len);
-    let of =
-        |index: usize| Some(median(samples.iter().map(|sample| sample[index]))).filter(|it| it.is_finite());
+    let of = |index: usize| {
+        samples.iter().map(|sample| sample[index]).filter(|figure| figure.is_finite()).collect()
+    };
     Finding::Measured((0..figures).map(of).collect())
 }
 
@@ -78,10 +83,11 @@ mod tests {
     }
 
     #[test]
-    fn medians_are_taken_of_each_figure() {
-        let mut samples = vec![vec![3.0, 1.0], vec![1.0, 9.0], vec![2.0, 5.0]];
-        let found = take(vec![()], 3, |()| Ok(samples.remove(0)));
-        assert_eq!(found, [Finding::Measured(vec![Some(2.0), Some(5.0)])]);
+    fn rounds_are_kept_and_medians_taken_of_each_figure() {
+        let mut samples = vec![vec![3.0, 1.0], vec![1.0, f64::NAN], vec![2.0, 5.0]];
+        let found = take(vec![()], 3, |()| Ok(samples.remove(0))).remove(0);
+        assert_eq!(found, Finding::Measured(vec![vec![3.0, 1.0, 2.0], vec![1.0, 5.0]]));
+        assert_eq!([0, 1, 2].map(|index| found.figure(index)), [Some(2.0), Some(1.0), None]);
     }
 
     #[test]
@@ -96,7 +102,7 @@ mod tests {
             }
         });
         let expected = [
-            Finding::Measured(vec![Some(1.0)]),
+            Finding::Measured(vec![vec![1.0; 3]]),
             Finding::Failed("closed a connection".into()),
             Finding::Absent("has no TLS".into()),
         ];

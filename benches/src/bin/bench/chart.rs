@@ -1,7 +1,7 @@
 //! The chart for the README: what others take of the processor, as multiples of ours, for each size of message.
 
 use crate::section::{Found, FoundCell};
-use crate::summary::noise_at;
+use crate::summary::difference;
 use crate::svg::{BELOW_TITLE, Drawing, LogScale, WIDTH, colour, short};
 use wsduo_benches::echo::bytes;
 use wsduo_benches::field::Role;
@@ -118,7 +118,8 @@ fn groups(found: &Found, ours: usize, columns: &[usize], wanted: impl Fn(u64) ->
             // With one of them missing, a mean would be one of other cells than its neighbours'.
             ratios.collect::<Option<Vec<f64>>>().map(geometric_mean)
         };
-        let noise = geometric_mean(of_size.iter().map(|cell| 1.0 + noise_at(found, cell))) - 1.0;
+        let noise =
+            geometric_mean(of_size.iter().map(|cell| 1.0 + difference(found, cell).unwrap_or(0.0))) - 1.0;
         Group { size, ratios: columns.iter().map(mean).collect(), noise }
     };
     sizes.into_iter().map(group).collect()

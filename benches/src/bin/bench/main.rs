@@ -46,10 +46,10 @@ struct Args {
     /// A server of any other kind that echoes: it prints `listening on ws://HOST:PORT/` first and ends on SIGTERM
     #[arg(long = "guest", value_name = "NAME=COMMAND")]
     guests: Vec<Recipe>,
-    /// Measurements of each in each cell, of which the medians count [default: 7, with --quick 3]
+    /// Measurements of each in each cell, of which the medians count; fewer than five prove nothing [default: 9, with --quick 5]
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
     rounds: Option<u8>,
-    /// Seconds of one measurement [default: 0.3, with --quick 0.15]
+    /// Seconds of one measurement [default: 0.15, with --quick 0.08]
     #[arg(long)]
     seconds: Option<f64>,
     /// Where the report, the charts and the figures are written
@@ -100,8 +100,8 @@ fn measure(args: &Args) -> Result<Run, Error> {
     let field = Rc::new(Field::new(folder, &args.peers, &args.guests)?);
     let pace = Pace {
         quick: args.quick,
-        rounds: args.rounds.map_or(if args.quick { 3 } else { 7 }, usize::from),
-        seconds: args.seconds.unwrap_or(if args.quick { 0.15 } else { 0.3 }),
+        rounds: args.rounds.map_or(if args.quick { 5 } else { 9 }, usize::from),
+        seconds: args.seconds.unwrap_or(if args.quick { 0.08 } else { 0.15 }),
         loads: args.cells.clone(),
     };
     let mut facts = Facts::gather(command_line(), &args.root);

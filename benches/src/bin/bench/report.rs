@@ -2,7 +2,7 @@
 
 use crate::facts::Facts;
 use crate::section::{Found, FoundCell, Heading};
-use crate::summary::{Comparison, Standing, Tally, comparisons, difference, failures, noise_at, others};
+use crate::summary::{Comparison, Standing, Tally, compare, comparisons, difference, failures, others};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use wsduo_benches::field::{Contestant, Role};
@@ -38,8 +38,9 @@ impl Run {
     pub(crate) fn summary(&self) -> String {
         let comparisons = comparisons(&self.sections);
         let mut out = "## Summary\n\nCost of wsduo over cost of the other: below 1, wsduo is ahead. Cost is server CPU per message, or memory per \
-                       idle connection. *Level* is closer than two equal wsduo servers were to each other in the same cell, or in half of \
-                       the section's cells if that is more.\n\n"
+                       idle connection. *Level* is what two equal servers may be: their rounds lie as these do with a chance of 1 in 100 or \
+                       more (Mann-Whitney test). *wsduo again* is a second server of the same kind, so what it is ahead or \
+                       behind is chance.\n\n"
             .to_owned();
         out += &overall(&others(&self.sections), &comparisons, &self.sections);
         out += "\nGeometric mean of each section:\n\n";
@@ -103,7 +104,7 @@ fn not_ahead(comparisons: &[Comparison]) -> String {
         return "\nwsduo is ahead of every peer beyond noise in every cell.\n".to_owned();
     }
     rows.sort_by(|a, b| b.ratio.total_cmp(&a.ratio));
-    let mut table = Table::new(&["not ahead of", "section", "cell", "wsduo / it", "noise", "so"]);
+    let mut table = Table::new(&["not ahead of", "section", "cell", "wsduo / it", "chance", "so"]);
     for it in &rows {
         let so = if it.standing() == Standing::Behind { "behind" } else { "level" };
         table.row([
@@ -111,7 +112,7 @@ fn not_ahead(comparisons: &[Comparison]) -> String {
             it.section.clone(),
             it.cell.clone(),
             ratio(it.ratio),
-            percent(it.noise),
+            percent(it.chance),
             so.to_owned(),
         ]);
     }
@@ -199,25 +200,21 @@ fn matrix(section: &Found) -> String {
 
 fn matrix_row(section: &Found, cell: &FoundCell, ours: Option<usize>) -> Vec<String> {
     let base = ours.and_then(|index| cell.findings.get(index));
-    let value = base.and_then(|finding| finding.figure(0));
-    let noise = noise_at(section, cell);
     let mut row = vec![
         cell.name.clone(),
         base.map_or("–".to_owned(), |finding| plain(finding, 0)),
         difference(section, cell).map_or("–".to_owned(), percent),
     ];
-    for (contestant, finding) in section.contestants.iter().zip(&cell.findings) {
+    for (index, (contestant, finding)) in section.contestants.iter().zip(&cell.findings).enumerate() {
         if matches!(contestant.role, Role::Ours | Role::Again) {
             continue;
         }
-        row.push(match (finding.figure(0), value) {
-            (Some(theirs), Some(ours)) if theirs * (1.0 + noise) < ours => {
-                format!("**{}**", ratio(theirs / ours))
-            }
-            (Some(theirs), Some(ours)) => ratio(theirs / ours),
+        row.push(match (compare(section, cell, index), finding.figure(0)) {
+            (Some(it), _) if it.standing() == Standing::Behind => format!("**{}**", ratio(1.0 / it.ratio)),
+            (Some(it), _) => ratio(1.0 / it.ratio),
             // Ours failed: what they took is still worth knowing.
-            (Some(theirs), None) => format!("{} (itself)", shown(theirs)),
-            (None, _) => plain(finding, 0),
+            (None, Some(theirs)) => format!("{} (itself)", shown(theirs)),
+            (None, None) => plain(finding, 0),
         });
     }
     row

@@ -2,7 +2,7 @@
 
 use crate::section::{Found, FoundCell};
 use wsduo_benches::field::{Contestant, Role};
-use wsduo_benches::figures::{geometric_mean, median};
+use wsduo_benches::figures::{chance, geometric_mean};
 use wsduo_benches::turns::Finding;
 
 /// Ours beside one peer in one cell.
@@ -14,27 +14,31 @@ pub(crate) struct Comparison {
     pub(crate) role: Role,
     /// What ours costs for what the other costs: below 1 is ahead.
     pub(crate) ratio: f64,
-    /// What two equal servers differ by, at least: 0.03 is 3 %.
-    pub(crate) noise: f64,
+    /// How likely the rounds of two equal servers are to lie as far apart.
+    pub(crate) chance: f64,
 }
+
+/// What is less likely than this is beyond noise. Among the hundreds of comparisons of a report, some are by chance all the same:
+/// the two servers of ours show how many.
+pub(crate) const CERTAIN: f64 = 0.01;
 
 /// Where a comparison leaves us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Ahead,
-    /// Closer than two equal servers are to each other.
+    /// As two equal servers may be.
     Level,
     Behind,
 }
 
 impl Comparison {
     pub(crate) fn standing(&self) -> Standing {
-        if self.ratio * (1.0 + self.noise) < 1.0 {
-            Standing::Ahead
-        } else if self.ratio > 1.0 + self.noise {
-            Standing::Behind
-        } else {
+        if self.chance >= CERTAIN {
             Standing::Level
+        } else if self.ratio < 1.0 {
+            Standing::Ahead
+        } else {
+            Standing::Behind
         }
     }
 }
@@ -49,47 +53,35 @@ pub(crate) struct Failure {
 
 /// Ours beside everybody else in all cells of `found` that count.
 pub(crate) fn comparisons(found: &[Found]) -> Vec<Comparison> {
-    found.iter().filter(|section| section.heading.counts).flat_map(of_section).collect()
+    let counted = found.iter().filter(|section| section.heading.counts);
+    let cells = counted.flat_map(|section| section.cells.iter().map(move |cell| (section, cell)));
+    cells
+        .flat_map(|(section, cell)| {
+            (0..section.contestants.len()).filter_map(move |other| compare(section, cell, other))
+        })
+        .collect()
 }
 
-fn of_section(section: &Found) -> Vec<Comparison> {
-    let noises: Vec<f64> = section.cells.iter().map(|cell| noise_at(section, cell)).collect();
-    let mut comparisons = Vec::new();
-    for (cell, &noise) in section.cells.iter().zip(&noises) {
-        let Some(ours) = of_role(section, cell, Role::Ours) else { continue };
-        for (contestant, finding) in section.contestants.iter().zip(&cell.findings) {
-            if let (Role::Peer | Role::Limit, Some(theirs)) = (contestant.role, finding.figure(0)) {
-                comparisons.push(Comparison {
-                    section: section.heading.name.clone(),
-                    cell: cell.name.clone(),
-                    other: contestant.name.clone(),
-                    role: contestant.role,
-                    ratio: ours / theirs,
-                    noise,
-                });
-            }
-        }
-    }
-    comparisons
+/// Ours beside the contestant at `other` in one cell, if both were measured.
+pub(crate) fn compare(section: &Found, cell: &FoundCell, other: usize) -> Option<Comparison> {
+    let ours = cell.findings.get(section.contestants.iter().position(|it| it.role == Role::Ours)?)?;
+    let (contestant, theirs) = (section.contestants.get(other)?, cell.findings.get(other)?);
+    (contestant.role != Role::Ours).then_some(())?;
+    Some(Comparison {
+        section: section.heading.name.clone(),
+        cell: cell.name.clone(),
+        other: contestant.name.clone(),
+        role: contestant.role,
+        ratio: Some(ours.figure(0)? / theirs.figure(0)?).filter(|ratio| ratio.is_finite() && *ratio > 0.0)?,
+        chance: chance(ours.rounds(0), theirs.rounds(0)),
+    })
 }
 
-/// The noise to assume in `cell`: what the two of ours differ by there, or in half of the section's cells if that is more, since two
-/// may be equal by chance. Zero where ours was not measured twice.
-pub(crate) fn noise_at(section: &Found, cell: &FoundCell) -> f64 {
-    let differences = section.cells.iter().filter_map(|cell| difference(section, cell));
-    let usual = median(differences);
-    difference(section, cell).unwrap_or(0.0).max(if usual.is_nan() { 0.0 } else { usual })
-}
-
-/// How far the two of ours are apart in a cell.
+/// How far the two of ours are apart in a cell: 0.03 is 3 %.
 pub(crate) fn difference(section: &Found, cell: &FoundCell) -> Option<f64> {
-    let (ours, again) = (of_role(section, cell, Role::Ours)?, of_role(section, cell, Role::Again)?);
-    Some((ours / again).max(again / ours) - 1.0)
-}
-
-fn of_role(section: &Found, cell: &FoundCell, role: Role) -> Option<f64> {
-    let index = section.contestants.iter().position(|contestant| contestant.role == role)?;
-    cell.findings.get(index)?.figure(0).filter(|figure| *figure > 0.0)
+    let again = section.contestants.iter().position(|it| it.role == Role::Again)?;
+    let ratio = compare(section, cell, again)?.ratio;
+    Some(ratio.max(1.0 / ratio) - 1.0)
 }
 
 /// Every failure, and ours too.
@@ -108,13 +100,12 @@ pub(crate) fn failures(found: &[Found]) -> Vec<Failure> {
     failures
 }
 
-/// Everybody that took part in any section, in order, but for ours.
+/// Everybody with whom ours is compared in any section, in order: our second server too.
 pub(crate) fn others(found: &[Found]) -> Vec<Contestant> {
     let mut others: Vec<Contestant> = Vec::new();
     let counted = found.iter().filter(|section| section.heading.counts);
     for contestant in counted.flat_map(|section| &section.contestants) {
-        let is_other = matches!(contestant.role, Role::Limit | Role::Peer);
-        if is_other && !others.contains(contestant) {
+        if contestant.role != Role::Ours && !others.contains(contestant) {
             others.push(contestant.clone());
         }
     }
@@ -143,11 +134,11 @@ impl<'a> Tally<'a> {
         geometric_mean(self.comparisons.iter().map(|comparison| comparison.ratio))
     }
 
-    /// Where the other comes nearest to us, or is furthest ahead, for certain: a cell in which two equal servers differ by half
-    /// says little.
+    /// Where the other is furthest ahead beyond noise, or if it never is, where it comes nearest.
     pub(crate) fn worst(&self) -> Option<&'a Comparison> {
-        let for_certain = |comparison: &Comparison| comparison.ratio / (1.0 + comparison.noise);
-        self.comparisons.iter().copied().max_by(|a, b| for_certain(a).total_cmp(&for_certain(b)))
+        let is_behind = |it: &Comparison| it.standing() == Standing::Behind;
+        let closest = self.comparisons.iter().copied();
+        closest.max_by(|a, b| is_behind(a).cmp(&is_behind(b)).then(a.ratio.total_cmp(&b.ratio)))
     }
 
     pub(crate) fn count(&self, standing: Standing) -> usize {
@@ -160,7 +151,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::section::Heading;
 
-    /// A section of ours, ours again, the limit and two peers, with a cell for each row.
+    /// A section of ours, ours again, the limit and two peers, with a cell for each row: five rounds of each, up to 2 % off.
     pub(crate) fn section(rows: &[[f64; 5]]) -> Found {
         let contestants = [
             ("wsduo", Role::Ours),
@@ -173,7 +164,7 @@ pub(crate) mod tests {
             if figure < 0.0 {
                 Finding::Failed("crashed".into())
             } else {
-                Finding::Measured(vec![Some(figure)])
+                Finding::Measured(vec![[0.98, 1.02, 1.0, 1.01, 0.99].map(|round| round * figure).to_vec()])
             }
         };
         let cells = rows.iter().enumerate().map(|(index, row)| FoundCell {
@@ -202,30 +193,21 @@ pub(crate) mod tests {
 
     #[test]
     fn a_cell_full_of_noise_is_not_the_worst() {
-        let found = [section(&[
-            [100.0, 200.0, 1.0, 60.0, 400.0],
-            [100.0, 101.0, 1.0, 80.0, 400.0],
-            [100.0, 101.0, 1.0, 200.0, 400.0],
-        ])];
+        let mut found = [section(&[[100.0, 101.0, 1.0, 60.0, 400.0], [100.0, 101.0, 1.0, 80.0, 400.0]])];
+        found[0].cells[0].findings[3] = Finding::Measured(vec![vec![60.0, 50.0, 300.0, 200.0, 55.0]]);
         assert_eq!(Tally::of("fast", &comparisons(&found)).worst().unwrap().cell, "cell 1");
     }
 
     #[test]
-    fn closer_than_two_equal_servers_is_level() {
-        // Two equal ones differ by 10 %, 2 % and 4 %: so 10 %, 4 % and 4 % are assumed.
-        let found = [section(&[
-            [100.0, 110.0, 1.0, 105.0, 95.0],
-            [100.0, 102.0, 1.0, 103.0, 94.0],
-            [100.0, 104.0, 1.0, 105.0, 97.0],
-        ])];
+    fn as_two_equal_servers_may_be_is_level() {
+        let found = [section(&[[100.0, 101.0, 1.0, 103.0, 97.0], [100.0, 101.0, 1.0, 105.0, 95.0]])];
         let comparisons = comparisons(&found);
-        let noises: Vec<_> = Tally::of("fast", &comparisons).comparisons.iter().map(|it| it.noise).collect();
-        assert!(noises.iter().zip([0.1, 0.04, 0.04]).all(|(a, b)| (a - b).abs() < 1e-9), "{noises:?}");
         let standings = |name| {
             Tally::of(name, &comparisons).comparisons.iter().map(|it| it.standing()).collect::<Vec<_>>()
         };
-        assert_eq!(standings("fast"), [Standing::Level, Standing::Level, Standing::Ahead]);
-        assert_eq!(standings("slow"), [Standing::Level, Standing::Behind, Standing::Level]);
+        assert_eq!(standings("wsduo again"), [Standing::Level, Standing::Level]);
+        assert_eq!(standings("fast"), [Standing::Level, Standing::Ahead]);
+        assert_eq!(standings("slow"), [Standing::Level, Standing::Behind]);
     }
 
     #[test]
@@ -236,7 +218,7 @@ pub(crate) mod tests {
             [Failure { place: "echo: cell 0".into(), who: "fast".into(), why: "crashed".into() }]
         );
         assert!(Tally::of("fast", &comparisons(&found)).comparisons.is_empty());
-        assert_eq!(others(&found).len(), 3);
+        assert_eq!(others(&found).len(), 4);
     }
 
     #[test]

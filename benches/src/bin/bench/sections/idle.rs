@@ -7,12 +7,15 @@ use wsduo_benches::Error;
 use wsduo_benches::field::{Contestant, Field, Mode};
 use wsduo_benches::idle::Crowd;
 
+/// Enough to tell memory apart, which differs little from one to the next; 10,000 connections take their time.
+const ROUNDS: usize = 5;
+
 pub(super) fn section(field: &Rc<Field>, pace: &Pace) -> Section {
     let connections = if pace.quick { 2_000 } else { 10_000 };
     let about = format!(
         "Resident memory of the server over what it had before the first connection, for each of {connections} connections: after one \
          message of 20 bytes each way, as they were just opened, and after all are closed. Libraries that offer a choice \
-         use small buffers here (`--lean`). One measurement each."
+         use small buffers here (`--lean`)."
     );
     let mut heading = Heading::new("idle", "Idle connections", about).figures(&[
         "after traffic B",
@@ -32,5 +35,5 @@ pub(super) fn section(field: &Rc<Field>, pace: &Pace) -> Section {
         Ok(Box::new(sample) as Box<_>)
     };
     let cells = vec![Cell { name: connections.to_string(), load: None, start: Box::new(start) }];
-    Section { heading, contestants: field.contestants.clone(), rounds: 1, cells }
+    Section { heading, contestants: field.contestants.clone(), rounds: pace.rounds.min(ROUNDS), cells }
 }
