@@ -13,7 +13,7 @@ use crate::utf8::Utf8Validator;
 /// How much longer text may become than the bytes that come: a character may be completed that began in an earlier chunk.
 const COMPLETED: usize = 3;
 
-/// The most memory that is reserved on the word of a header alone.
+/// The most memory that is reserved on the word of the first header alone.
 const FIRST_RESERVATION: usize = 64 << 10;
 
 /// A message that has begun and not ended.
@@ -201,9 +201,9 @@ impl Content {
 
     /// Makes room for `chunk` more bytes, of `remaining` that the frame still announces.
     ///
-    /// What has arrived decides, not what is announced: a first piece, then no more than there is already.
-    /// Only in the `last` frame is the reservation exact, or a flood of small frames would move the message each time.
-    pub(super) fn reserve(&mut self, chunk: usize, remaining: u64, last: bool) {
+    /// What has arrived decides, not what is announced: a first piece, or as much as this peer has `proven` to send, then no more
+    /// than there is already. Only in the `last` frame is the reservation exact, or a flood of small frames would move the message each time.
+    pub(super) fn reserve(&mut self, chunk: usize, remaining: u64, last: bool, proven: usize) {
         let (len, capacity) = match self {
             Self::Text(text, _) => (text.len(), text.capacity()),
             Self::Binary(bytes) => (bytes.len(), bytes.capacity()),
@@ -211,7 +211,7 @@ impl Content {
         if capacity - len >= chunk + COMPLETED {
             return;
         }
-        let trusted = len.max(FIRST_RESERVATION);
+        let trusted = len.max(FIRST_RESERVATION).max(proven);
         let announced = usize::try_from(remaining).unwrap_or(usize::MAX).min(trusted);
         let wanted = chunk.max(announced);
         // What is kept anyway may be given on the word of a header: there is only so much of it.

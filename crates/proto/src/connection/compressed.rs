@@ -159,7 +159,7 @@ impl Connection {
             if len > max {
                 return Err(ProtocolError::MessageTooLarge { len: len as u64, max });
             }
-            message.content.reserve(produced, 0, message_ends);
+            message.content.reserve(produced, 0, message_ends, 0);
             message.content.push(inflated)?;
             if let Some(content) = self.end_message(message_ends)? {
                 return Ok(Inflated::Found(Found::Assembled(content.into_message())));

@@ -66,6 +66,9 @@ pub struct Connection {
     messages_sent: u64,
     /// The transport took bytes that it has not passed on.
     is_held_back: bool,
+    /// The last message that was put together had at least 2 to the power of this many bytes: so much may be reserved for the
+    /// next on the word of its header. Who sent it could as well have kept that much in use by not sending its end.
+    proven: u8,
 }
 
 /// Control frames that wait to be queued.
@@ -157,6 +160,7 @@ impl Connection {
             messages_received: 0,
             messages_sent: 0,
             is_held_back: false,
+            proven: 0,
         }
     }
 

@@ -311,7 +311,7 @@ impl Connection {
             let ended = self.end_message(message_ends)?.is_some();
             return Ok((ended || len > 0).then_some(Found::Part(message_type, range, ended)));
         }
-        message.content.reserve(len, remaining, fin);
+        message.content.reserve(len, remaining, fin, 1 << self.proven);
         message.content.push(chunk)?;
         Ok(self.end_message(message_ends)?.map(|content| Found::Assembled(content.into_message())))
     }
@@ -324,7 +324,10 @@ impl Connection {
             Some(message) if !message.content.is_complete() => Err(ProtocolError::InvalidUtf8),
             message => {
                 self.messages_received += 1;
-                Ok(message.map(|message| message.content))
+                let content = message.map(|message| message.content);
+                self.proven =
+                    content.as_ref().and_then(|content| content.len().checked_ilog2()).unwrap_or(0) as u8;
+                Ok(content)
             }
         }
     }
@@ -399,7 +402,7 @@ impl Connection {
         let message =
             self.message.as_mut().filter(|message| !message.in_parts && message.inflater.is_none())?;
         let frame = message.frame.as_ref().filter(|frame| frame.remaining >= least as u64)?;
-        message.content.reserve(1, frame.remaining, frame.fin);
+        message.content.reserve(1, frame.remaining, frame.fin, 1 << self.proven);
         let Content::Binary(bytes) = &mut message.content else { return None };
         let room = bytes.capacity() - bytes.len();
         Some((bytes, frame.share(room)))

@@ -151,6 +151,22 @@ fn memory_follows_what_arrived() {
 }
 
 #[test]
+fn no_more_is_reserved_than_the_last_message_had() {
+    for role in ROLES {
+        let mut end = End::new(role, Config::default(), Instant::now());
+        let mut before = incoming(role, &wire("82 7f 00 00 00 00 00 10 00 00"));
+        before.resize(before.len() + (1 << 20), 0);
+        for chunk in before.chunks_mut(100_000) {
+            end.connection.receive(chunk, Delivery::Whole);
+        }
+        // 64 MiB announced by one that has sent 1 MiB.
+        end.receive(&incoming(role, &wire("82 7f 00 00 00 00 04 00 00 00")), Delivery::Whole);
+        let (buffer, _) = end.connection.payload_buffer(1).expect("a binary payload");
+        assert_eq!((buffer.len(), buffer.capacity()), (0, 1 << 20), "{role:?}");
+    }
+}
+
+#[test]
 fn one_byte_fragments_do_not_move_the_message_each_time() {
     // The message is read after each header; its capacity tells when it was moved to other memory.
     for role in ROLES {

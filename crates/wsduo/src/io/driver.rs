@@ -40,6 +40,9 @@ use crate::server::registry::{Call, Seat};
 /// Payloads of which at least this much is to come are read straight into the memory of their message.
 const READ_DIRECTLY: usize = scratch::READ_BUFFER / 2;
 
+/// How much is read behind the end of such a message: the next may be as large, and what comes with its header is copied.
+const READ_HEAD: usize = 4 << 10;
+
 /// Most segments handed to one gathering write.
 const SEGMENTS: usize = 16;
 
@@ -69,6 +72,8 @@ pub(crate) struct Driver<T> {
     only_sending: bool,
     /// A sender was told to wait, since the last progress of the output.
     sender_waits: bool,
+    /// The last read went to where a large message is put together.
+    reads_directly: bool,
     changed: Changed,
     latest_ping: u64,
     latest_pong: u64,
@@ -130,6 +135,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             discarding: false,
             only_sending: false,
             sender_waits: false,
+            reads_directly: false,
             changed: Changed::default(),
             latest_ping: 0,
             latest_pong: 0,
@@ -315,16 +321,23 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
     #[inline]
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event<'static>>> {
         let mut event = None;
-        let read = match self.connection.payload_buffer(READ_DIRECTLY) {
+        let least = if self.reads_directly { 1 } else { READ_DIRECTLY };
+        let read = match self.connection.payload_buffer(least) {
             Some((payload, room)) if self.input.is_empty() => {
                 let mut target = payload.limit(room);
                 let read = ready!(pin!(self.transport.read_buf(&mut target)).poll(cx));
                 if let Ok(n) = read {
                     event = self.connection.payload_read(n);
                 }
+                self.reads_directly = true;
                 read
             }
-            _ => ready!(self.input.poll_fill(&mut self.transport, cx)),
+            _ => {
+                let most = if self.reads_directly { READ_HEAD } else { usize::MAX };
+                let read = ready!(self.input.poll_fill_some(&mut self.transport, cx, most));
+                self.reads_directly = false;
+                read
+            }
         };
         self.note_read(read);
         Poll::Ready(event)
@@ -536,9 +549,8 @@ fn skips(mid_message: &mut bool, skipping: &mut bool, is_complete: bool) -> bool
 
 #[cfg(test)]
 mod tests {
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
+    use bytes::Bytes;
+    use tokio::io::{AsyncWriteExt, ReadBuf};
     use wsduo_proto::Role;
 
     use super::*;
@@ -578,5 +590,69 @@ mod tests {
         assert_eq!(driver.input.capacity(), 0);
         assert!(driver.connection.reclaim_buffer().is_none());
         assert!(driver.ahead.is_none());
+    }
+
+    /// Brings all that is wanted of some bytes, and notes how much that was each time.
+    #[derive(Debug)]
+    struct Wire {
+        bytes: Bytes,
+        wanted: Vec<usize>,
+    }
+
+    impl AsyncRead for Wire {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.wanted.push(buf.remaining());
+            let len = buf.remaining().min(self.bytes.len());
+            buf.put_slice(&self.bytes.split_to(len));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Wire {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(buf.len()))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn of_the_second_large_message_little_is_read_besides_its_memory() {
+        const LARGE: usize = 1 << 20;
+        let mut bytes = Vec::new();
+        for _ in 0..2 {
+            bytes.extend([0x82, 127, 0, 0, 0, 0, 0, 16, 0, 0]);
+            bytes.resize(bytes.len() + LARGE, 7);
+        }
+        bytes.extend([0x81, 1, b'x', 0x81, 1, b'y']);
+        let wire = Wire { bytes: bytes.into(), wanted: Vec::new() };
+        let connection = Connection::new(Role::Client, Arc::default(), Alarm::now());
+        let mut driver = Driver::new(wire, connection, Vec::new());
+        let mut lens = Vec::new();
+        for _ in 0..4 {
+            let received = std::future::poll_fn(|cx| {
+                driver.poll_take(cx, Delivery::Whole, |_, event| match event {
+                    Event::Message(message) => Some(message.as_bytes().len()),
+                    _ => None,
+                })
+            });
+            lens.extend(received.await.unwrap());
+        }
+        assert_eq!(lens, [LARGE, LARGE, 1, 1]);
+        // The rest of the first by itself, the header of the second with a little behind it, its rest by itself, and what follows.
+        let wanted = &driver.transport.wanted;
+        let buffered: Vec<_> = (0..wanted.len()).filter(|&at| at == 0 || wanted[at] == READ_HEAD).collect();
+        let directly: usize =
+            wanted.iter().enumerate().filter(|(at, _)| !buffered.contains(at)).map(|(_, len)| len).sum();
+        assert_eq!((buffered.len(), wanted[0]), (3, scratch::READ_BUFFER), "{wanted:?}");
+        assert_eq!(directly, 2 * (10 + LARGE) - scratch::READ_BUFFER - READ_HEAD, "{wanted:?}");
     }
 }

@@ -61,7 +61,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             return Some(Event::Part { bytes: bytes.into(), message_type, is_complete: false });
         }
         let event = ahead.pop();
-        if event.is_none() && ahead.begun.is_none() {
+        let is_done = event.is_none() || (ahead.events.is_empty() && ahead.opened.is_empty());
+        if is_done && ahead.begun.is_none() {
             self.ahead = None;
         }
         if was_far_ahead && !self.is_far_ahead() {
