@@ -31,7 +31,7 @@ use wsduo_benches::{Error, limit};
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 struct Args {
-    /// A few typical cells and short measurements: some minutes instead of forty minutes
+    /// A few typical cells and short measurements: some minutes instead of forty
     #[arg(long)]
     quick: bool,
     /// These sections only [default: all, or with --cells the first]
