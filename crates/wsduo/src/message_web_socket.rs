@@ -60,7 +60,8 @@ pub struct MessageWebSocket<T = Transport> {
 #[derive(Debug)]
 pub(crate) struct Inner<T> {
     pub(crate) driver: Driver<T>,
-    pub(crate) facts: Facts,
+    /// Apart: nobody looks at them while messages come and go.
+    pub(crate) facts: Box<Facts>,
     /// Only if it is used as a stream or as a sink.
     streaming: Option<Box<Streaming>>,
 }
@@ -107,7 +108,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
     ) -> Self {
         let mut driver = Driver::new(transport, connection, behind_handshake);
         driver.begin_watch(&facts, asked);
-        Self { inner: Box::new(Inner { driver, facts, streaming: None }) }
+        Self { inner: Box::new(Inner { driver, facts: Box::new(facts), streaming: None }) }
     }
 
     /// The socket counts among those of its listener, and closes when that shuts down.
@@ -285,7 +286,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> MessageWebSocket<T> {
 
     /// What is known of the connection.
     pub fn information(&self) -> MessageWebSocketInformation {
-        MessageWebSocketInformation::new(self.inner.facts.clone(), &self.inner.driver)
+        MessageWebSocketInformation::new((*self.inner.facts).clone(), &self.inner.driver)
     }
 
     /// Splits the socket into a receiver and a sender, for two tasks or more: the sender can be cloned.

@@ -43,21 +43,21 @@ pub(crate) struct Shared<T> {
     /// Held within a poll, never across a wait.
     driver: Mutex<Driver<T>>,
     tasks: Tasks,
-    facts: Facts,
+    facts: Box<Facts>,
     /// How many senders there were.
     senders: AtomicU64,
     /// The sender whose message is under way in parts; 0: none.
     sends_parts: AtomicU64,
 }
 
-pub(crate) fn split<T>(driver: Driver<T>, facts: Facts) -> (MessageReceiver<T>, MessageSender<T>) {
+pub(crate) fn split<T>(driver: Driver<T>, facts: Box<Facts>) -> (MessageReceiver<T>, MessageSender<T>) {
     let shared = Shared::new(driver, facts);
     let sender = MessageSender::new(Arc::clone(&shared));
     (MessageReceiver { shared, stream_ended: false }, sender)
 }
 
 impl<T> Shared<T> {
-    pub(crate) fn new(driver: Driver<T>, facts: Facts) -> Arc<Self> {
+    pub(crate) fn new(driver: Driver<T>, facts: Box<Facts>) -> Arc<Self> {
         Arc::new(Self {
             driver: Mutex::new(driver),
             tasks: Tasks::default(),
@@ -88,7 +88,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Shared<T> {
     }
 
     pub(crate) fn information(&self) -> MessageWebSocketInformation {
-        self.with(|driver| MessageWebSocketInformation::new(self.facts.clone(), driver))
+        self.with(|driver| MessageWebSocketInformation::new((*self.facts).clone(), driver))
     }
 }
 

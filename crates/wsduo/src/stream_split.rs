@@ -36,7 +36,7 @@ pub struct StreamWriter<T> {
 
 pub(crate) fn split<T>(
     driver: Driver<T>,
-    facts: Facts,
+    facts: Box<Facts>,
     reading: Reading,
     writing: Writing,
 ) -> (StreamReader<T>, StreamWriter<T>) {

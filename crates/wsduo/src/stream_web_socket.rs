@@ -79,7 +79,7 @@ struct StreamInner<T> {
     driver: Driver<T>,
     /// Reader and writer may be in the hands of different tasks.
     tasks: Tasks,
-    facts: Facts,
+    facts: Box<Facts>,
     reading: Reading,
     writing: Writing,
 }
@@ -132,7 +132,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> StreamWebSocket<T> {
 
     /// What is known of the connection.
     pub fn information(&self) -> StreamWebSocketInformation {
-        StreamWebSocketInformation::new(self.inner.facts.clone(), &self.inner.driver)
+        StreamWebSocketInformation::new((*self.inner.facts).clone(), &self.inner.driver)
     }
 
     /// Splits the stream into a reader and a writer, for two tasks.

@@ -557,8 +557,9 @@ mod tests {
 
     #[test]
     fn an_idle_connection_is_small() {
+        // With what tokio needs for it, an idle connection is to take 1.5 KiB at most.
         let size = size_of::<Driver<()>>();
-        assert!(size <= 512, "{size} bytes");
+        assert!(size <= 416, "{size} bytes");
     }
 
     #[tokio::test(start_paused = true)]
