@@ -2,7 +2,9 @@
 
 use crate::facts::Facts;
 use crate::section::{Found, FoundCell, Heading};
-use crate::summary::{Comparison, Standing, Tally, compare, comparisons, difference, failures, others};
+use crate::summary::{
+    AtLimit, Comparison, Standing, Tally, at_limit, compare, comparisons, difference, failures, others,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use wsduo_benches::field::{Contestant, Role};
@@ -45,7 +47,7 @@ impl Run {
         out += &overall(&others(&self.sections), &comparisons, &self.sections);
         out += "\nGeometric mean of each section:\n\n";
         out += &by_section(&others(&self.sections), &comparisons, &self.sections);
-        out += &not_ahead(&comparisons);
+        out += &not_ahead(&comparisons, at_limit(&self.sections));
         out += &failed(&self.sections);
         out += &noise(&self.sections);
         out
@@ -97,7 +99,7 @@ fn by_section(others: &[Contestant], comparisons: &[Comparison], sections: &[Fou
 }
 
 /// All cells in which a peer is level or ahead.
-fn not_ahead(comparisons: &[Comparison]) -> String {
+fn not_ahead(comparisons: &[Comparison], at_limit: AtLimit) -> String {
     let mut rows: Vec<&Comparison> =
         comparisons.iter().filter(|it| it.role == Role::Peer && it.standing() != Standing::Ahead).collect();
     if rows.is_empty() {
@@ -117,7 +119,12 @@ fn not_ahead(comparisons: &[Comparison]) -> String {
         ]);
     }
     let peers = comparisons.iter().filter(|it| it.role == Role::Peer).count();
-    format!("\nNot ahead of a peer beyond noise in {} of {peers} comparisons:\n\n{table}", rows.len())
+    let AtLimit { not_ahead, ahead, absent } = at_limit;
+    format!(
+        "\nNot ahead of a peer beyond noise in {} of {peers} comparisons. The bare loop, which is no library at all, is not ahead of that \
+         peer either in {not_ahead} of them; in {ahead} it is, and in {absent} it was not measured.\n\n{table}",
+        rows.len()
+    )
 }
 
 fn failed(sections: &[Found]) -> String {

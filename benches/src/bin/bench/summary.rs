@@ -64,9 +64,14 @@ pub(crate) fn comparisons(found: &[Found]) -> Vec<Comparison> {
 
 /// Ours beside the contestant at `other` in one cell, if both were measured.
 pub(crate) fn compare(section: &Found, cell: &FoundCell, other: usize) -> Option<Comparison> {
-    let ours = cell.findings.get(section.contestants.iter().position(|it| it.role == Role::Ours)?)?;
-    let (contestant, theirs) = (section.contestants.get(other)?, cell.findings.get(other)?);
-    (contestant.role != Role::Ours).then_some(())?;
+    let ours = section.contestants.iter().position(|it| it.role == Role::Ours)?;
+    if ours == other { None } else { beside(section, cell, ours, other) }
+}
+
+/// The contestant at `one` beside that at `other`.
+fn beside(section: &Found, cell: &FoundCell, one: usize, other: usize) -> Option<Comparison> {
+    let (ours, theirs) = (cell.findings.get(one)?, cell.findings.get(other)?);
+    let contestant = section.contestants.get(other)?;
     Some(Comparison {
         section: section.heading.name.clone(),
         cell: cell.name.clone(),
@@ -75,6 +80,38 @@ pub(crate) fn compare(section: &Found, cell: &FoundCell, other: usize) -> Option
         ratio: Some(ours.figure(0)? / theirs.figure(0)?).filter(|ratio| ratio.is_finite() && *ratio > 0.0)?,
         chance: chance(ours.rounds(0), theirs.rounds(0)),
     })
+}
+
+/// What becomes of the limit where ours is not ahead of a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AtLimit {
+    /// It is not ahead of that peer either.
+    pub(crate) not_ahead: usize,
+    pub(crate) ahead: usize,
+    /// It took no part.
+    pub(crate) absent: usize,
+}
+
+/// How much there was to win at all: no library can be expected where a loop without one is not ahead.
+pub(crate) fn at_limit(found: &[Found]) -> AtLimit {
+    let mut at_limit = AtLimit::default();
+    for section in found.iter().filter(|section| section.heading.counts) {
+        let limit = section.contestants.iter().position(|it| it.role == Role::Limit);
+        for cell in &section.cells {
+            let compared = (0..section.contestants.len())
+                .filter_map(|other| Some((other, compare(section, cell, other)?)));
+            for (other, _) in
+                compared.filter(|(_, it)| it.role == Role::Peer && it.standing() != Standing::Ahead)
+            {
+                match limit.and_then(|limit| beside(section, cell, limit, other)) {
+                    None => at_limit.absent += 1,
+                    Some(it) if it.standing() == Standing::Ahead => at_limit.ahead += 1,
+                    Some(_) => at_limit.not_ahead += 1,
+                }
+            }
+        }
+    }
+    at_limit
 }
 
 /// How far the two of ours are apart in a cell: 0.03 is 3 %.
@@ -208,6 +245,14 @@ pub(crate) mod tests {
         assert_eq!(standings("wsduo again"), [Standing::Level, Standing::Level]);
         assert_eq!(standings("fast"), [Standing::Level, Standing::Ahead]);
         assert_eq!(standings("slow"), [Standing::Level, Standing::Behind]);
+    }
+
+    #[test]
+    fn where_ours_is_not_ahead_the_limit_may_not_be_either() {
+        let mut found = section(&[[100.0, 101.0, 99.0, 100.0, 200.0], [100.0, 101.0, 50.0, 100.0, 90.0]]);
+        assert_eq!(at_limit(std::slice::from_ref(&found)), AtLimit { not_ahead: 1, ahead: 2, absent: 0 });
+        found.cells[1].findings[2] = Finding::Absent("has no TLS".into());
+        assert_eq!(at_limit(&[found]), AtLimit { not_ahead: 1, ahead: 0, absent: 2 });
     }
 
     #[test]
